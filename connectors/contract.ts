@@ -1,0 +1,269 @@
+/**
+ * The contract between the runtime and a connector: what a connector says about itself (ConnectorDefinition) and
+ * what it does (Source, Sink). connectors/README.md shows how to write one.
+ */
+import type { z } from "zod";
+import type { Batch, Position } from "../formats/data/batch.ts";
+import type { Layout } from "../formats/data/envelope.ts";
+import type { ErrorReport, RecordError } from "../formats/data/errors.ts";
+import type { Operation } from "../formats/data/record.ts";
+import type { Stream } from "../formats/data/stream.ts";
+import type { Json } from "../formats/data/value.ts";
+
+// ---- what a connector is ----------------------------------------------------------------------------------------
+
+/** Everything there is to know about a connector without loading it. Plain data and pure functions. */
+export interface ConnectorDefinition<Config = unknown> {
+  /** What `connector:` says in a pipeline file; also the name of the connector's folder. */
+  readonly type: string;
+  /** Other names for it, each with the keys that it fixes: `{ s3: { provider: "s3" } }`. */
+  readonly aliases?: Readonly<Record<string, Readonly<Record<string, Json>>>>;
+  readonly version: string;
+  readonly category: Category;
+  readonly tags: readonly string[];
+  readonly title: string;
+  /** One line. */
+  readonly summary: string;
+  /** One paragraph. */
+  readonly description: string;
+  readonly docsUrl?: string;
+  readonly author?: string;
+  readonly license?: string;
+  /** Every key described; secrets marked with `.meta({ secret: true })`. */
+  readonly config: z.ZodType<Config>;
+  /** Spellings of older versions and of other tools → the canonical ones, with a note for each. */
+  readonly upgradeConfig?: (
+    config: Record<string, unknown>,
+  ) => { config: Record<string, unknown>; notes: string[] };
+  /** Exactly what its worker may reach; what is left out is denied. */
+  readonly permissions: (config: Config, role: "source" | "sink") => Permissions;
+  readonly source?: SourceRole;
+  readonly sink?: SinkRole;
+  /** A complete pipeline file that uses it. */
+  readonly example: string;
+}
+
+export const CATEGORIES = {
+  database_cdc: "Change data capture",
+  database_batch: "Databases, in batches",
+  messaging_kafka: "Kafka",
+  messaging_mqtt: "MQTT",
+  messaging_cloud: "Cloud queues",
+  messaging_rivven: "Rivven",
+  storage_object: "Object storage",
+  storage_file: "Files",
+  warehouse: "Warehouses",
+  lakehouse: "Lakehouse",
+  http_api: "HTTP",
+  utility_generate: "Generated data",
+  utility_debug: "Debugging",
+} as const;
+
+export type Category = keyof typeof CATEGORIES;
+
+/**
+ * The rights of one worker. `net`: `host:port`, `host`, IP, CIDR, `*.domain`, `unix:/path`. `read`, `write`: files
+ * and folders. `env`, `sys`: names. Subprocesses, native libraries and remote code can't be asked for.
+ */
+export interface Permissions {
+  readonly net?: readonly string[];
+  readonly read?: readonly string[];
+  readonly write?: readonly string[];
+  readonly env?: readonly string[];
+  readonly sys?: readonly string[];
+}
+
+export type Guarantee = "at_most_once" | "at_least_once" | "exactly_once";
+
+export interface SourceRole {
+  /** What the source can give at best; a flow's guarantee is the weaker of source and sink. */
+  readonly guarantee: Guarantee;
+  readonly ordering: "none" | "per_key" | "per_lane";
+  /** `singleton`: one instance; `scalable`: several share the load; `partitioned`: one per partition. */
+  readonly mode: "singleton" | "scalable" | "partitioned";
+  readonly syncModes: readonly ("full_refresh" | "incremental" | "cdc")[];
+  readonly discover: boolean;
+}
+
+export interface SinkRole {
+  readonly guarantee: Guarantee;
+  /** How exactly-once is reached: T1 position stored with the data, T2 pinned range and idempotent name, T3 upsert
+   * by key, `truncate` cut back to what the checkpoint knows. */
+  readonly technique?: "T1" | "T2" | "T3" | "truncate";
+  /** Operations it can write; others are rejected record by record. */
+  readonly accepts: readonly Operation[];
+  /** The layout that `auto` means for it; undefined: it takes rows, whatever the layout. */
+  readonly layout: Layout;
+  readonly batch: BatchLimits;
+}
+
+/**
+ * When the runtime flushes a sink. `cheap`: whenever no batch is waiting, at most every `minIntervalMs`; the limits
+ * then only bound what a busy sink leaves unflushed.
+ */
+export interface BatchLimits {
+  readonly cheap: boolean;
+  readonly minIntervalMs?: number;
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+}
+
+/** Checks a definition at compile time and returns it unchanged. */
+export function defineConnector<Config>(
+  definition: ConnectorDefinition<Config>,
+): ConnectorDefinition<Config> {
+  return definition;
+}
+
+// ---- what a connector does --------------------------------------------------------------------------------------
+
+export interface Source extends AsyncDisposable {
+  /**
+   * Batches in source order, starting right after `from`; from the beginning when undefined. Ends when a finite
+   * source is exhausted, and soon (within a second) after `signal` is aborted.
+   */
+  read(from: Position | undefined, signal: AbortSignal): AsyncIterable<Batch>;
+  /** Everything up to `position` is durable and checkpointed: upstream may release it. */
+  acknowledge(position: Position): Promise<void>;
+  /** Every endpoint, right and setting that `read` will need, one finding each. Changes nothing. */
+  check(report: CheckReport): Promise<void>;
+  /** The tables or topics to choose from. */
+  discover?(): Promise<readonly DiscoveredStream[]>;
+}
+
+export interface Sink extends AsyncDisposable {
+  /**
+   * Takes the batch over, in the layout of the flow. Resolving means accepted, not yet durable. The batch's buffers
+   * are reused after that, unless `batch.retain()` was called.
+   */
+  write(batch: Batch): Promise<void>;
+  /**
+   * Resolves when everything accepted so far is durable at the destination. What it returns is saved in the
+   * commit's transaction and handed to the next `openSink` (a file's length, say).
+   */
+  flush(): Promise<Json | void>;
+  check(report: CheckReport): Promise<void>;
+}
+
+/** A stream that a source could read. */
+export interface DiscoveredStream {
+  readonly stream: Stream;
+  /** About how many rows it has, where the source can tell cheaply. */
+  readonly estimatedRows?: number;
+  readonly syncModes: readonly ("full_refresh" | "incremental" | "cdc")[];
+  /** What would keep it from being captured, or limit it. */
+  readonly remarks?: readonly string[];
+}
+
+/** Called once per finding. A warning does not make the check fail. */
+export type CheckReport = (finding: CheckFinding) => void;
+
+export interface CheckFinding {
+  /** What was looked at, as a short noun: `wal_level`, `connection`. */
+  readonly name: string;
+  readonly status: "ok" | "warning" | "failed";
+  /** What was found. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string;
+  /** `config`: the file is wrong (exit code 2); `environment`: what it names is (exit code 3). */
+  readonly blame?: "config" | "environment";
+}
+
+// ---- what a connector gets --------------------------------------------------------------------------------------
+
+/** A connector uses nothing global but what it is handed here, so it runs in tests without network or real time. */
+export interface ConnectorContext {
+  /** The name of the source or sink in the pipeline file. */
+  readonly name: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Small documents of this connector, durable when `put` resolves. */
+  readonly state: DocumentStore;
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
+export interface SourceContext extends ConnectorContext {
+  /** The layout its sinks agree on; what a BatchWriter is made with. */
+  readonly layout: Layout;
+  /** The `streams:` of the pipeline file; empty: all that the connector's own keys select. */
+  readonly streams: readonly StreamSelection[];
+  /** Tells people how far it is; cheap, call it as often as something changed. */
+  readonly progress: (progress: SourceProgress) => void;
+}
+
+export interface StreamSelection {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly sync_mode: "full_refresh" | "incremental";
+  readonly cursor_field?: string;
+}
+
+export interface SourceProgress {
+  readonly phase: "starting" | "snapshot" | "streaming" | "finished";
+  readonly snapshot?: {
+    readonly tablesDone: number;
+    readonly tables: number;
+    readonly rows: number;
+    /** About how many there will be; undefined when unknown. */
+    readonly expectedRows?: number;
+    readonly table?: string;
+  };
+  /** How far the source is ahead of what was read. */
+  readonly lagBytes?: number;
+  readonly lagMs?: number;
+}
+
+export interface SinkContext extends ConnectorContext {
+  /** The flow that the sink is opened for: the pipeline's name. */
+  readonly flow: string;
+  /** The layout that batches arrive in. */
+  readonly layout: Layout;
+  /** What `flush()` returned for the last commit. */
+  readonly saved: Json | undefined;
+  /** The destination will never take record `i`: what `on_error` says happens to it. Before `flush()` resolves. */
+  readonly reject: (batch: Batch, i: number, error: RecordError) => void;
+}
+
+export interface Logger {
+  debug(message: string, fields?: Readonly<Record<string, Json>>): void;
+  info(message: string, fields?: Readonly<Record<string, Json>>): void;
+  warn(message: string, fields?: Readonly<Record<string, Json>>): void;
+  error(message: string, fields?: Readonly<Record<string, Json>>): void;
+}
+
+/** Counters and gauges of one connector; the runtime adds its labels. Names end in their unit. */
+export interface Metrics {
+  add(name: string, by?: number): void;
+  set(name: string, value: number): void;
+}
+
+export interface DocumentStore {
+  get(key: string): Promise<Json | undefined>;
+  /** Resolves when the document is durable. */
+  put(key: string, value: Json): Promise<void>;
+}
+
+export interface Clock {
+  /** Microseconds since 1970. */
+  nowMicros(): bigint;
+  /** Milliseconds of a clock that never jumps. */
+  monotonicMs(): number;
+  /** Resolves after `ms`, or at once when `signal` is aborted. Never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** What `source.ts` of a connector exports. */
+export interface SourceModule {
+  openSource(config: never, context: SourceContext): Source | Promise<Source>;
+}
+
+/** What `sink.ts` of a connector exports. */
+export interface SinkModule {
+  openSink(config: never, context: SinkContext): Sink | Promise<Sink>;
+}
+
+export type { Batch, ErrorReport, Layout, Position, RecordError, Stream };

@@ -1,0 +1,296 @@
+/**
+ * Records on their way, with two faces: typed objects, and the JSON text of each record in one buffer. Either is made
+ * from the other on demand, and on the fast path neither is made at all: a source writes text (batch_writer.ts), a
+ * sink writes it on. Who may rely on what is in connectors/README.md.
+ */
+import { parseRecord } from "./batch_reader.ts";
+import { BatchWriter } from "./batch_writer.ts";
+import type { Layout } from "./envelope.ts";
+import { type DataRecord, type Header, type Operation, OPERATIONS } from "./record.ts";
+import type { Stream } from "./stream.ts";
+import type { Json } from "./value.ts";
+
+/** Where to resume: JSON of its source, a few KiB at most. The runtime stores it and hands it back. */
+export type Position = { readonly v: number; readonly [name: string]: Json | undefined };
+
+/** A part of a record's JSON. `text` is the whole line with its \n, in the batch's layout. */
+export type Part = "text" | "key" | "before" | "after" | "source";
+
+export interface Batch {
+  /** All records of a batch belong to one lane: a part of the source within which order is total. */
+  readonly lane: string;
+  /** After the last record: resuming here gives exactly what follows. */
+  readonly position: Position;
+  /** 0 is legal: only the position moved. */
+  readonly length: number;
+  /** When the source read it, microseconds since 1970: the outer `ts_*` of the envelope. */
+  readonly readAtMicros: bigint;
+  /** The layout of `bytes`. */
+  readonly layout: Layout;
+  /** UTF-8; the `text` of every record in order. */
+  readonly bytes: Uint8Array;
+  readonly records: readonly DataRecord[];
+  stream(i: number): Stream;
+  operation(i: number): Operation;
+  order(i: number): string | undefined;
+  /** A part's bytes; undefined where the record has none. `text` is empty where the layout writes nothing. */
+  span(i: number, part: Part): Uint8Array | undefined;
+  /** The same batch without its first `count` records. */
+  withoutFirst(count: number): Batch;
+  /** The same records written in another layout; itself when it has that layout already. */
+  inLayout(layout: Layout): Batch;
+  /** Keeps the runtime from reusing the buffers once `write()` has resolved. */
+  retain(): void;
+  /** The written form, as it crosses a port. Makes it when only the objects exist. */
+  encoded(): BatchData;
+}
+
+/** What every batch knows beside its records. */
+export interface BatchHead {
+  readonly lane: string;
+  readonly position: Position;
+  readonly readAtMicros: bigint;
+  readonly layout: Layout;
+  /** Who wrote it: the `connector`, `name` and `version` members of the `source` block. */
+  readonly origin: Origin;
+}
+
+export interface Origin {
+  /** The connector's type. */
+  readonly connector: string;
+  /** The source's name in the pipeline file. */
+  readonly name: string;
+  /** The program's version. */
+  readonly version: string;
+}
+
+/** The order of the parts in `spans`; five pairs of (start, end) a record. */
+export const PARTS: readonly Part[] = ["text", "key", "before", "after", "source"];
+export const SPAN_WIDTH = 10;
+/** Start of a part that the record does not have. */
+export const ABSENT = 0xffffffff;
+/** Set in start and end of a part that lies in `side`, not in `text`. */
+export const IN_SIDE = 0x80000000;
+/** Bits of `flags`. */
+export const BARE = 1;
+export const KEY_IS_BYTES = 2;
+
+/** Numbers of each record, in typed arrays over one buffer: no object per record. */
+export interface BatchColumns {
+  readonly capacity: number;
+  readonly buffer: ArrayBuffer;
+  readonly timeMicros: BigInt64Array;
+  /** The index within the order's group; NaN: no order. */
+  readonly orderIndex: Float64Array;
+  readonly spans: Uint32Array;
+  readonly streamOf: Uint16Array;
+  readonly groupOf: Uint16Array;
+  readonly operations: Uint8Array;
+  readonly flags: Uint8Array;
+}
+
+/** A batch in written form: plain data, whose buffers can be transferred. */
+export interface BatchData extends BatchHead {
+  readonly length: number;
+  /** The number of the first record in `columns`: records before it were dropped. */
+  readonly first: number;
+  readonly streams: readonly Stream[];
+  /** Holds the texts one after the other; longer than what is used. */
+  readonly text: Uint8Array;
+  /** Holds the parts that the layout does not write. */
+  readonly side: Uint8Array;
+  readonly columns: BatchColumns;
+  /** Order = group + "/" + 16 digits of the index (+ suffix). */
+  readonly groups: readonly string[];
+  readonly suffixes?: readonly (string | undefined)[];
+  readonly headers?: readonly (readonly Header[] | undefined)[];
+  /** Some integer has more than 15 digits, so that only the exact parser reads it rightly. */
+  readonly exact: boolean;
+}
+
+/** Allocates the columns for up to `capacity` records, or lays them over a recycled buffer. */
+export function batchColumns(capacity: number, recycled?: ArrayBuffer): BatchColumns {
+  const size = capacity * 62;
+  const buffer = recycled && recycled.byteLength >= size ? recycled : new ArrayBuffer(size);
+  return {
+    capacity,
+    buffer,
+    timeMicros: new BigInt64Array(buffer, 0, capacity),
+    orderIndex: new Float64Array(buffer, 8 * capacity, capacity),
+    spans: new Uint32Array(buffer, 16 * capacity, SPAN_WIDTH * capacity),
+    streamOf: new Uint16Array(buffer, 56 * capacity, capacity),
+    groupOf: new Uint16Array(buffer, 58 * capacity, capacity),
+    operations: new Uint8Array(buffer, 60 * capacity, capacity),
+    flags: new Uint8Array(buffer, 61 * capacity, capacity),
+  };
+}
+
+/** A batch from its written form. */
+export function batchFromData(data: BatchData): Batch & { readonly retained: boolean } {
+  return new WrittenBatch(data);
+}
+
+/** A batch from typed objects; its bytes are written when somebody asks for them. */
+export function batchFromRecords(head: BatchHead, records: readonly DataRecord[]): Batch {
+  return new RecordBatch(head, records);
+}
+
+/** The text of an order: sorts by code unit as the lane does. */
+export function orderText(group: string, index: number, suffix = ""): string {
+  return `${group}/${index.toString().padStart(16, "0")}${suffix}`;
+}
+
+class WrittenBatch implements Batch {
+  readonly lane: string;
+  readonly position: Position;
+  readonly length: number;
+  readonly readAtMicros: bigint;
+  readonly layout: Layout;
+  retained = false;
+  readonly #data: BatchData;
+  #records?: readonly DataRecord[];
+
+  constructor(data: BatchData) {
+    this.#data = data;
+    this.lane = data.lane;
+    this.position = data.position;
+    this.length = data.length;
+    this.readAtMicros = data.readAtMicros;
+    this.layout = data.layout;
+  }
+
+  get bytes(): Uint8Array {
+    const { length, first, text, columns } = this.#data;
+    if (length === 0) return text.subarray(0, 0);
+    return text.subarray(
+      columns.spans[first * SPAN_WIDTH],
+      columns.spans[(first + length - 1) * SPAN_WIDTH + 1],
+    );
+  }
+
+  get records(): readonly DataRecord[] {
+    return this.#records ??= Array.from({ length: this.length }, (_, i) => parseRecord(this, this.#data, i));
+  }
+
+  stream(i: number): Stream {
+    return this.#data.streams[this.#data.columns.streamOf[this.#data.first + i]];
+  }
+
+  operation(i: number): Operation {
+    return OPERATIONS[this.#data.columns.operations[this.#data.first + i]];
+  }
+
+  order(i: number): string | undefined {
+    const { columns, groups, suffixes, first } = this.#data;
+    const index = columns.orderIndex[first + i];
+    if (Number.isNaN(index)) return undefined;
+    return orderText(groups[columns.groupOf[first + i]], index, suffixes?.[first + i]);
+  }
+
+  span(i: number, part: Part): Uint8Array | undefined {
+    const { columns, first, text, side } = this.#data;
+    const at = (first + i) * SPAN_WIDTH + PARTS.indexOf(part) * 2;
+    const start = columns.spans[at];
+    const end = columns.spans[at + 1];
+    if (start === ABSENT) return undefined;
+    return start >= IN_SIDE ? side.subarray(start - IN_SIDE, end - IN_SIDE) : text.subarray(start, end);
+  }
+
+  withoutFirst(count: number): Batch {
+    if (count === 0) return this;
+    return new WrittenBatch({ ...this.#data, first: this.#data.first + count, length: this.length - count });
+  }
+
+  inLayout(layout: Layout): Batch {
+    if (layout === this.layout) return this;
+    const data = this.#data;
+    const writer = new BatchWriter({
+      ...data,
+      layout,
+      nowMicros: () => data.readAtMicros,
+      maxRecords: this.length,
+    });
+    writer.lane = this.lane;
+    for (let i = 0; i < this.length; i++) writer.copyRecord(this, data, i);
+    return new WrittenBatch(writer.finish(this.position));
+  }
+
+  retain(): void {
+    this.retained = true;
+  }
+
+  encoded(): BatchData {
+    return this.#data;
+  }
+}
+
+class RecordBatch implements Batch {
+  readonly lane: string;
+  readonly position: Position;
+  readonly readAtMicros: bigint;
+  readonly layout: Layout;
+  readonly records: readonly DataRecord[];
+  readonly #head: BatchHead;
+  #written?: WrittenBatch;
+
+  constructor(head: BatchHead, records: readonly DataRecord[]) {
+    this.#head = head;
+    this.lane = head.lane;
+    this.position = head.position;
+    this.readAtMicros = head.readAtMicros;
+    this.layout = head.layout;
+    this.records = records;
+  }
+
+  get length(): number {
+    return this.records.length;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#write().bytes;
+  }
+
+  stream(i: number): Stream {
+    return this.records[i].stream;
+  }
+
+  operation(i: number): Operation {
+    return this.records[i].operation;
+  }
+
+  order(i: number): string | undefined {
+    return this.records[i].order;
+  }
+
+  span(i: number, part: Part): Uint8Array | undefined {
+    return this.#write().span(i, part);
+  }
+
+  withoutFirst(count: number): Batch {
+    return count === 0 ? this : new RecordBatch(this.#head, this.records.slice(count));
+  }
+
+  inLayout(layout: Layout): Batch {
+    return layout === this.layout ? this : new RecordBatch({ ...this.#head, layout }, this.records);
+  }
+
+  retain(): void {}
+
+  encoded(): BatchData {
+    return this.#write().encoded();
+  }
+
+  #write(): WrittenBatch {
+    if (this.#written) return this.#written;
+    const { origin, layout, lane, readAtMicros, position } = this.#head;
+    const writer = new BatchWriter({
+      origin,
+      layout,
+      nowMicros: () => readAtMicros,
+      maxRecords: this.records.length,
+    });
+    writer.lane = lane;
+    for (const record of this.records) writer.writeRecord(record);
+    return this.#written = new WrittenBatch(writer.finish(position));
+  }
+}

@@ -1,0 +1,70 @@
+/** Written records back into typed objects: used by batch.ts when somebody asks for `records`. */
+import { BARE, type Batch, type BatchData, KEY_IS_BYTES } from "./batch.ts";
+import { COMMON_SOURCE_MEMBERS } from "./envelope.ts";
+import { parseJson, type Restore, restoreRow, restoresOf } from "./json_value.ts";
+import type { DataRecord } from "./record.ts";
+import type { Stream } from "./stream.ts";
+import type { Row, Value } from "./value.ts";
+
+/** Reads record `i` of a batch from its parts. */
+export function parseRecord(batch: Batch, data: BatchData, i: number): DataRecord {
+  const stream = batch.stream(i);
+  const { columns, first, exact, headers } = data;
+  const flags = columns.flags[first + i];
+  const source = readSource(batch, i);
+  return {
+    stream,
+    operation: batch.operation(i),
+    key: readKey(batch, i, stream, flags, exact),
+    before: readRow(batch, i, "before", stream, exact),
+    after: readAfter(batch, i, stream, exact),
+    unavailable: source?.unavailable,
+    timeMicros: columns.timeMicros[first + i],
+    source: source?.members,
+    headers: headers?.[first + i],
+    order: batch.order(i),
+    bare: (flags & BARE) !== 0,
+  };
+}
+
+function readKey(batch: Batch, i: number, stream: Stream, flags: number, exact: boolean) {
+  const bytes = batch.span(i, "key");
+  if (!bytes) return undefined;
+  return (flags & KEY_IS_BYTES) !== 0 ? bytes : restored(parseJson(bytes, exact), stream) as Row;
+}
+
+function readRow(batch: Batch, i: number, part: "before" | "after", stream: Stream, exact: boolean) {
+  const bytes = batch.span(i, part);
+  return bytes && restored(parseJson(bytes, exact), stream) as Row;
+}
+
+function readAfter(batch: Batch, i: number, stream: Stream, exact: boolean): Value | undefined {
+  if (stream.payload === "row") return readRow(batch, i, "after", stream, exact);
+  const bytes = batch.span(i, "after");
+  if (!bytes) return undefined;
+  const value = parseJson(bytes, exact);
+  return stream.payload === "bytes" && typeof value === "string" ? Uint8Array.fromBase64(value) : value;
+}
+
+/** The source's own members; what the envelope adds for everybody is taken off again. */
+function readSource(batch: Batch, i: number): { members?: Row; unavailable?: readonly string[] } | undefined {
+  const bytes = batch.span(i, "source");
+  if (!bytes) return undefined;
+  const members = parseJson(bytes, false) as Record<string, Value>;
+  for (const name of COMMON_SOURCE_MEMBERS) delete members[name];
+  const unavailable = members.unavailable_columns as readonly string[] | undefined;
+  delete members.unavailable_columns;
+  return { members: Object.keys(members).length > 0 ? members : undefined, unavailable };
+}
+
+const restoresByStream = new WeakMap<Stream, Map<string, Restore> | "none">();
+
+function restored(row: Value, stream: Stream): Value {
+  let restores = restoresByStream.get(stream);
+  if (restores === undefined) {
+    restores = (stream.columns && restoresOf(stream.columns)) ?? "none";
+    restoresByStream.set(stream, restores);
+  }
+  if (restores !== "none" && row !== null && typeof row === "object") restoreRow(row as Row, restores);
+  return row;
+}

@@ -1,0 +1,343 @@
+/**
+ * The written layouts of a record. Each is a Frame: what stands before, between and after the two rows of a change,
+ * so that rows are written once, straight into their place. batch_writer.ts calls the frames.
+ */
+import type { BatchWriter } from "./batch_writer.ts";
+import { type Operation, OPERATIONS } from "./record.ts";
+import { type Stream } from "./stream.ts";
+import { type Column, type ColumnType } from "./value.ts";
+
+/**
+ * `standard`: Debezium's envelope. `rivven`: the SourceEvent of earlier versions. `cdc_event`: the CdcEvent of 0.0.8.
+ * `plain`: the row by itself. `full`: `standard` with a Kafka Connect schema. `auto`: `standard` for changes,
+ * `rivven` for records that are no changes.
+ */
+export const LAYOUTS = ["auto", "standard", "rivven", "cdc_event", "plain", "full"] as const;
+export type Layout = (typeof LAYOUTS)[number];
+
+/** Members of `source` that the envelope writes for every connector. */
+export const COMMON_SOURCE_MEMBERS = [
+  "version",
+  "connector",
+  "name",
+  "ts_ms",
+  "ts_us",
+  "ts_ns",
+  "snapshot",
+  "db",
+  "schema",
+  "table",
+  "lane",
+  "order",
+] as const;
+
+/** One layout. `holds`: which parts its text contains for an operation; the others are kept beside the text. */
+export interface Frame {
+  holds(operation: Operation, part: "before" | "after" | "source"): boolean;
+  /** Stands before the first row. */
+  open(writer: BatchWriter): void;
+  /** Stands between `before` (or its absence) and `after`. */
+  middle(writer: BatchWriter, hasBefore: boolean): void;
+  /** Stands after the last row; ends the line. */
+  close(writer: BatchWriter, hasBefore: boolean, hasAfter: boolean): void;
+}
+
+const utf8 = new TextEncoder();
+const bytes = (text: string) => utf8.encode(text);
+
+const NULL = bytes("null");
+const LINE_END = bytes("\n");
+const BRACE_LINE_END = bytes("}\n");
+
+/** Debezium's letters: documentation of its connectors, "change event values", field `op`. */
+const STANDARD_OPS: Record<Operation, string> = {
+  insert: "c",
+  update: "u",
+  delete: "d",
+  snapshot: "r",
+  truncate: "t",
+  tombstone: "d",
+  message: "m",
+  schema: "s",
+  record: "c",
+};
+
+const OPEN_BEFORE = bytes('{"before":');
+const COMMA_AFTER = bytes(',"after":');
+const COMMA_SOURCE = bytes(',"source":');
+const COMMA_AFTER_NULL = bytes(',"after":null');
+const OPEN_MESSAGE = bytes('{"message":');
+
+const standard: Frame = {
+  holds: () => true,
+  open(writer) {
+    writer.literal(writer.operation === "message" ? OPEN_MESSAGE : OPEN_BEFORE);
+  },
+  middle(writer, hasBefore) {
+    if (writer.operation === "message") return;
+    if (!hasBefore) writer.literal(NULL);
+    writer.literal(COMMA_AFTER);
+  },
+  close(writer, hasBefore, hasAfter) {
+    if (!hasAfter) {
+      if (!hasBefore) writer.literal(NULL);
+      if (writer.operation !== "message") writer.literal(COMMA_AFTER_NULL);
+    }
+    writer.literal(COMMA_SOURCE);
+    writer.sourceObject();
+    writer.literal(writer.perBatch("standard", standardTail));
+  },
+};
+
+function standardTail(operation: Operation, readAtMicros: bigint): Uint8Array {
+  return bytes(
+    `,"op":"${STANDARD_OPS[operation]}","ts_ms":${
+      readAtMicros / 1000n
+    },"ts_us":${readAtMicros},"ts_ns":${readAtMicros}000}\n`,
+  );
+}
+
+const plain: Frame = {
+  holds: (operation, part) => part === "after" && operation !== "delete",
+  open() {},
+  middle() {},
+  close(writer, _hasBefore, hasAfter) {
+    if (hasAfter && writer.operation !== "delete") writer.literal(LINE_END);
+  },
+};
+
+/** Upstream's names: crates/rivven-connect/src/traits/event.rs, `event_type`. It has no word for the others. */
+const RIVVEN_TYPES: Record<Operation, string> = {
+  insert: "insert",
+  update: "update",
+  delete: "delete",
+  snapshot: "insert",
+  truncate: "log",
+  tombstone: "delete",
+  message: "record",
+  schema: "schema",
+  record: "record",
+};
+
+const rivven: Frame = {
+  holds: (operation, part) =>
+    part === "after"
+      ? operation !== "delete"
+      : part === "before" && (operation === "update" || operation === "delete"),
+  open(writer) {
+    writer.literal(writer.perStream("rivven", rivvenHead));
+    if (writer.operation === "update") writer.literal(OPEN_BEFORE);
+  },
+  middle(writer, hasBefore) {
+    if (writer.operation !== "update") return;
+    if (!hasBefore) writer.literal(NULL);
+    writer.literal(COMMA_AFTER);
+  },
+  close(writer, hasBefore, hasAfter) {
+    if (writer.operation === "update") {
+      if (!hasAfter) {
+        if (!hasBefore) writer.literal(NULL);
+        writer.literal(COMMA_AFTER_NULL);
+      }
+      writer.literal(CLOSE);
+    } else if (writer.operation === "delete" ? !hasBefore : !hasAfter) writer.literal(NULL);
+    writer.literal(COMMA_METADATA);
+    const start = writer.at;
+    writer.literal(OPEN);
+    writer.sourceMembers(false);
+    writer.orderMember(POSITION_MEMBER);
+    if (writer.operation === "snapshot") {
+      if (writer.at > start + 1) writer.literal(COMMA);
+      writer.literal(SNAPSHOT_TRUE);
+    }
+    writer.literal(CLOSE);
+    writer.literal(BRACE_LINE_END);
+  },
+};
+
+const OPEN = bytes("{");
+const CLOSE = bytes("}");
+const COMMA = bytes(",");
+const COMMA_METADATA = bytes(',"metadata":');
+const POSITION_MEMBER = bytes('"position":');
+const SNAPSHOT_TRUE = bytes('"snapshot":true');
+
+function rivvenHead(stream: Stream, operation: Operation, readAtMicros: bigint): Uint8Array {
+  const namespace = stream.namespace === undefined ? "null" : JSON.stringify(stream.namespace);
+  return bytes(
+    `{"event_type":"${RIVVEN_TYPES[operation]}","stream":${
+      JSON.stringify(stream.name)
+    },"namespace":${namespace},` +
+      `"timestamp":"${rfc3339(readAtMicros)}","data":`,
+  );
+}
+
+/** RFC 3339 in UTC with six digits. */
+export function rfc3339(micros: bigint): string {
+  const millis = Number(micros / 1000n);
+  const rest = (micros % 1_000_000n).toString().padStart(6, "0");
+  return `${new Date(millis).toISOString().slice(0, 19)}.${rest}Z`;
+}
+
+/** Upstream's variant names: crates/rivven-cdc/src/common/event.rs, `CdcOp`. */
+const CDC_EVENT_OPS: Record<Operation, string> = {
+  insert: "Insert",
+  update: "Update",
+  delete: "Delete",
+  snapshot: "Snapshot",
+  truncate: "Truncate",
+  tombstone: "Tombstone",
+  message: "Insert",
+  schema: "Schema",
+  record: "Insert",
+};
+
+const cdcEvent: Frame = {
+  holds: (_operation, part) => part !== "source",
+  open(writer) {
+    writer.literal(writer.perStream("cdc_event", (stream, operation) =>
+      bytes(
+        `{"source_type":${JSON.stringify(writer.origin.connector.replace(/-cdc$/, ""))},` +
+          `"database":${JSON.stringify(stream.database ?? "")},"schema":${
+            JSON.stringify(stream.namespace ?? "")
+          },` +
+          `"table":${JSON.stringify(stream.name)},"op":"${CDC_EVENT_OPS[operation]}","before":`,
+      )));
+  },
+  middle(writer, hasBefore) {
+    if (!hasBefore) writer.literal(NULL);
+    writer.literal(COMMA_AFTER);
+  },
+  close(writer, hasBefore, hasAfter) {
+    if (!hasAfter) {
+      if (!hasBefore) writer.literal(NULL);
+      writer.literal(COMMA_AFTER_NULL);
+    }
+    writer.literal(bytes(`,"timestamp":${writer.timeMicros / 1_000_000n}`));
+    const { txId, lsn } = writer.sourceRow() ?? {};
+    if (txId !== undefined) {
+      writer.literal(bytes(
+        `,"transaction":{"id":"${txId}","lsn":${JSON.stringify(lsn ?? "")},"sequence":${
+          writer.orderIndex || 0
+        },` +
+          `"total_events":0,"commit_ts":${writer.timeMicros / 1000n},"is_last":false}`,
+      ));
+    }
+    writer.literal(BRACE_LINE_END);
+  },
+};
+
+/** `standard` inside Kafka Connect's `{schema, payload}` (Kafka Connect JsonConverter with schemas.enable). */
+const full: Frame = {
+  holds: () => true,
+  open(writer) {
+    writer.literal(
+      writer.perStream(
+        "full",
+        (stream) => bytes(`{"schema":${JSON.stringify(envelopeSchema(stream))},"payload":`),
+      ),
+    );
+    standard.open(writer);
+  },
+  middle: standard.middle,
+  close(writer, hasBefore, hasAfter) {
+    standard.close(writer, hasBefore, hasAfter);
+    writer.at--;
+    writer.literal(BRACE_LINE_END);
+  },
+};
+
+/** The frames without `auto`, which is one of them for each operation. */
+const FRAMES: Record<Exclude<Layout, "auto">, Frame> = { standard, rivven, cdc_event: cdcEvent, plain, full };
+
+/** The frame that writes an operation in a layout. */
+export function frameOf(layout: Layout, operation: Operation): Frame {
+  if (layout === "auto") return operation === "record" ? rivven : standard;
+  return FRAMES[layout];
+}
+
+/** The opening of a `source` object: what is the same for all records of a stream at one time. */
+export function commonSource(
+  origin: { connector: string; name: string; version: string },
+  stream: Stream,
+  timeMicros: bigint,
+  snapshot: string,
+): string {
+  const schema = stream.namespace !== undefined && stream.namespace !== stream.database
+    ? `"schema":${JSON.stringify(stream.namespace)},`
+    : "";
+  return `{"version":${JSON.stringify(origin.version)},"connector":${JSON.stringify(origin.connector)},` +
+    `"name":${JSON.stringify(origin.name)},` +
+    `"ts_ms":${timeMicros / 1000n},"ts_us":${timeMicros},"ts_ns":${timeMicros}000,"snapshot":"${snapshot}",` +
+    `"db":${JSON.stringify(stream.database ?? "")},${schema}"table":${JSON.stringify(stream.name)}`;
+}
+
+interface ConnectSchema {
+  type: string;
+  optional: boolean;
+  name?: string;
+  field?: string;
+  items?: ConnectSchema;
+  values?: ConnectSchema;
+  keys?: ConnectSchema;
+  fields?: ConnectSchema[];
+}
+
+function envelopeSchema(stream: Stream): ConnectSchema {
+  const row = (field: string): ConnectSchema => ({
+    type: "struct",
+    optional: true,
+    field,
+    fields: (stream.columns ?? []).map(fieldSchema),
+  });
+  const name = [stream.database, stream.namespace, stream.name, "Envelope"].filter(Boolean).join(".");
+  return {
+    type: "struct",
+    optional: false,
+    name,
+    fields: [
+      row("before"),
+      row("after"),
+      { type: "string", optional: false, field: "op" },
+      { type: "int64", optional: true, field: "ts_ms" },
+    ],
+  };
+}
+
+function fieldSchema({ name, type, nullable }: Column): ConnectSchema {
+  return { ...connectSchema(type), optional: nullable, field: name };
+}
+
+function connectSchema(type: ColumnType): ConnectSchema {
+  switch (type.kind) {
+    case "boolean":
+    case "int16":
+    case "int32":
+    case "int64":
+      return { type: type.kind, optional: true };
+    case "uint64":
+      return { type: "int64", optional: true };
+    case "float32":
+      return { type: "float", optional: true };
+    case "float64":
+      return { type: "double", optional: true };
+    case "array":
+      return { type: "array", optional: true, items: connectSchema(type.items) };
+    case "map":
+      return {
+        type: "map",
+        optional: true,
+        keys: { type: "string", optional: false },
+        values: connectSchema(type.values),
+      };
+    case "struct":
+      return { type: "struct", optional: true, fields: type.fields.map(fieldSchema) };
+    default:
+      return { type: "string", optional: true };
+  }
+}
+
+/** Index of an operation in OPERATIONS, as batches store it. */
+export function operationIndex(operation: Operation): number {
+  return OPERATIONS.indexOf(operation);
+}

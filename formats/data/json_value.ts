@@ -1,0 +1,122 @@
+/** Values of rows ↔ their JSON text: exact where `JSON.parse` would round, typed where JSON has no type. */
+import type { Column, ColumnType, Row, Value } from "./value.ts";
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Parses one JSON value. With `exact`, integers beyond 2^53 come out as bigint (at eight times the cost).
+ *
+ * @throws {SyntaxError} when the text is not JSON
+ * @throws {TypeError} when the bytes are not UTF-8
+ */
+export function parseJson(bytes: Uint8Array, exact: boolean): Value {
+  const text = decoder.decode(bytes);
+  return exact ? JSON.parse(text, keepBigIntegers) : JSON.parse(text);
+}
+
+function keepBigIntegers(_name: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+  const source = context?.source;
+  return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
+}
+
+/** Gives parsed JSON back the types that the columns name: bigint for int64, Uint8Array for bytes. Changes `row`. */
+export type Restore = (value: Value) => Value;
+
+/** How values of a type are restored after parsing; undefined when JSON already has them right. */
+export function restoreOf(type: ColumnType): Restore | undefined {
+  switch (type.kind) {
+    case "int64":
+    case "uint64":
+      return (value) => typeof value === "number" ? BigInt(value) : value;
+    case "bytes":
+      return (value) => typeof value === "string" ? Uint8Array.fromBase64(value) : value;
+    case "array": {
+      const restore = restoreOf(type.items);
+      return restore && ((value) => restoreItems(value, restore));
+    }
+    case "map": {
+      const restore = restoreOf(type.values);
+      return restore && ((value) => restoreEach(value, () => restore));
+    }
+    case "struct": {
+      const restores = restoresOf(type.fields);
+      return restores && ((value) => restoreEach(value, (name) => restores.get(name)));
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The restores of the columns that need one; undefined when none does. */
+export function restoresOf(columns: readonly Column[]): Map<string, Restore> | undefined {
+  const restores = new Map<string, Restore>();
+  for (const { name, type } of columns) {
+    const restore = restoreOf(type);
+    if (restore) restores.set(name, restore);
+  }
+  return restores.size > 0 ? restores : undefined;
+}
+
+/** Restores a freshly parsed row in place. */
+export function restoreRow(row: Row, restores: Map<string, Restore>): void {
+  const target = row as Record<string, Value>;
+  for (const [name, restore] of restores) {
+    const value = target[name];
+    if (value !== null && value !== undefined) target[name] = restore(value);
+  }
+}
+
+/** Arrays may be nested to any depth with one item type, as PostgreSQL's are. */
+function restoreItems(value: Value, restore: Restore): Value {
+  if (!Array.isArray(value)) return value === null ? null : restore(value);
+  return value.map((item) => restoreItems(item, restore));
+}
+
+function restoreEach(value: Value, restoreFor: (name: string) => Restore | undefined): Value {
+  if (value === null || typeof value !== "object") return value;
+  const result: Record<string, Value> = {};
+  for (const [name, member] of Object.entries(value as Row)) {
+    const restore = restoreFor(name);
+    result[name] = restore && member !== null ? restore(member) : member;
+  }
+  return result;
+}
+
+/** A number as JSON has it, or the quoted name of what JSON has not; −0 keeps its sign. */
+export function numberText(value: number): string {
+  if (Number.isFinite(value)) return Object.is(value, -0) ? "-0" : String(value);
+  return `"${value}"`;
+}
+
+/** The JSON text of a value: bigint as digits, bytes as base64. */
+export function valueText(value: Value | undefined): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "number":
+      return numberText(value);
+    case "bigint":
+    case "boolean":
+      return String(value);
+    case "undefined":
+      return "null";
+    default:
+      if (value === null) return "null";
+      if (value instanceof Uint8Array) return `"${value.toBase64()}"`;
+      if (Array.isArray(value)) return `[${value.map(valueText).join(",")}]`;
+      return `{${
+        Object.entries(value as Row)
+          .map(([name, member]) => `${JSON.stringify(name)}:${valueText(member)}`)
+          .join(",")
+      }}`;
+  }
+}
+
+/** Whether some integer in the value needs the exact parser. */
+export function needsExact(value: Value | undefined): boolean {
+  if (typeof value === "bigint") return value > 999_999_999_999_999n || value < -999_999_999_999_999n;
+  if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) > 999_999_999_999_999;
+  if (value === null || typeof value !== "object" || value instanceof Uint8Array) return false;
+  return Object.values(value as Row).some(needsExact);
+}
