@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import type { Batch, Position } from "../formats/data/batch.ts";
+import type { BatchWriter, BatchWriterLimits } from "../formats/data/batch_writer.ts";
 import type { Layout } from "../formats/data/envelope.ts";
 import type { ErrorReport, RecordError } from "../formats/data/errors.ts";
 import type { Operation } from "../formats/data/record.ts";
@@ -187,8 +188,10 @@ export interface ConnectorContext {
 }
 
 export interface SourceContext extends ConnectorContext {
-  /** The layout its sinks agree on; what a BatchWriter is made with. */
+  /** The layout its sinks agree on. */
   readonly layout: Layout;
+  /** A writer for this source's records, in that layout; its buffers come back once the sinks are done with them. */
+  readonly batchWriter: (limits?: BatchWriterLimits) => BatchWriter;
   /** The `streams:` of the pipeline file; empty: all that the connector's own keys select. */
   readonly streams: readonly StreamSelection[];
   /** Tells people how far it is; cheap, call it as often as something changed. */

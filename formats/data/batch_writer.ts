@@ -32,13 +32,42 @@ import type { Row, Value } from "./value.ts";
 export const MAX_RECORDS = 1000;
 export const MAX_BYTES = 1 << 20;
 
-export interface BatchWriterOptions {
+export interface BatchWriterLimits {
+  /** 1000 unless told. */
+  readonly maxRecords?: number;
+  /** 1 MiB unless told. */
+  readonly maxBytes?: number;
+}
+
+export interface BatchWriterOptions extends BatchWriterLimits {
   readonly origin: Origin;
   readonly layout: Layout;
   /** Microseconds since 1970; asked once a batch. */
   readonly nowMicros: () => bigint;
-  readonly maxRecords?: number;
-  readonly maxBytes?: number;
+  /** Where buffers of batches that nobody reads any more come from. */
+  readonly pool?: BufferPool;
+}
+
+/** Buffers of batches that have been written, for the next ones: fresh memory costs a page fault every 4 KiB. */
+export class BufferPool {
+  readonly #texts: ArrayBuffer[] = [];
+  readonly #columns: ArrayBuffer[] = [];
+
+  /** @param limit how many of each are kept */
+  constructor(readonly limit: number = 8) {}
+
+  give(text: ArrayBuffer, columns: ArrayBuffer): void {
+    if (this.#texts.length < this.limit) this.#texts.push(text);
+    if (this.#columns.length < this.limit) this.#columns.push(columns);
+  }
+
+  takeText(): ArrayBuffer | undefined {
+    return this.#texts.pop();
+  }
+
+  takeColumns(): ArrayBuffer | undefined {
+    return this.#columns.pop();
+  }
 }
 
 /** A column as the writer wants it: its name already JSON, with the colon. Made by `writerColumns`. */
@@ -121,12 +150,11 @@ export class BatchWriter {
   #openKey = -1;
   #keyRowInSide = false;
   #keyFromBefore = false;
-  #spareText: Uint8Array[] = [];
-  #spareColumns: ArrayBuffer[] = [];
+  readonly #pool: BufferPool | undefined;
 
-  constructor(
-    { origin, layout, nowMicros, maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES }: BatchWriterOptions,
-  ) {
+  constructor(options: BatchWriterOptions) {
+    const { origin, layout, nowMicros, maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES, pool } = options;
+    this.#pool = pool;
     this.origin = origin;
     this.#layout = layout;
     this.#nowMicros = nowMicros;
@@ -288,9 +316,9 @@ export class BatchWriter {
       headers: this.#headers,
       exact: this.#exact,
     };
-    const textSize = this.bytes.length;
-    this.bytes = this.#spareText.pop() ?? new Uint8Array(textSize);
-    this.#columns = batchColumns(this.#maxRecords, this.#spareColumns.pop());
+    const recycled = this.#pool?.takeText();
+    this.bytes = recycled ? new Uint8Array(recycled) : new Uint8Array(this.bytes.length);
+    this.#columns = batchColumns(this.#maxRecords, this.#pool?.takeColumns());
     this.at = this.#sideAt = this.length = 0;
     this.#readAtMicros = undefined;
     this.#streams = [];
@@ -303,13 +331,6 @@ export class BatchWriter {
     this.#sourceFor = undefined;
     this.#sideSourceOf = undefined;
     return data;
-  }
-
-  /** Takes back buffers of a batch that nobody reads any more. */
-  recycle(text: ArrayBuffer, columns: ArrayBuffer): void {
-    if (this.#spareText.length >= 8) return;
-    this.#spareText.push(new Uint8Array(text));
-    this.#spareColumns.push(columns);
   }
 
   // ---- values ---------------------------------------------------------------------------------------------------
