@@ -37,6 +37,8 @@ export interface Batch {
   span(i: number, part: Part): Uint8Array | undefined;
   /** The same batch without its first `count` records. */
   withoutFirst(count: number): Batch;
+  /** The same batch with only the records for which `keep` is true. */
+  select(keep: (i: number) => boolean): Batch;
   /** The same records written in another layout; itself when it has that layout already. */
   inLayout(layout: Layout): Batch;
   /** Keeps the runtime from reusing the buffers once `write()` has resolved. */
@@ -201,6 +203,12 @@ class WrittenBatch implements Batch {
     return new WrittenBatch({ ...this.#data, first: this.#data.first + count, length: this.length - count });
   }
 
+  select(keep: (i: number) => boolean): Batch {
+    const kept: number[] = [];
+    for (let i = 0; i < this.length; i++) if (keep(i)) kept.push(i);
+    return kept.length === this.length ? this : new WrittenBatch(selected(this.#data, kept));
+  }
+
   inLayout(layout: Layout): Batch {
     if (layout === this.layout) return this;
     const data = this.#data;
@@ -222,6 +230,47 @@ class WrittenBatch implements Batch {
   encoded(): BatchData {
     return this.#data;
   }
+}
+
+/** Only the records numbered in `kept` (counted from `first`), their texts moved together in a buffer of their own. */
+function selected(data: BatchData, kept: readonly number[]): BatchData {
+  const { columns: from, first } = data;
+  const to = batchColumns(Math.max(1, kept.length));
+  const pick = <T>(values: readonly T[] | undefined) => values && kept.map((i) => values[first + i]);
+  let size = 0;
+  for (const i of kept) {
+    const at = (first + i) * SPAN_WIDTH;
+    size += from.spans[at + 1] - from.spans[at];
+  }
+  const text = new Uint8Array(size);
+  let end = 0;
+  kept.forEach((i, k) => {
+    const n = first + i;
+    const spans = from.spans.subarray(n * SPAN_WIDTH, (n + 1) * SPAN_WIDTH);
+    text.set(data.text.subarray(spans[0], spans[1]), end);
+    const shift = end - spans[0];
+    // ABSENT and parts in `side` have the high bit set and stay where they are.
+    for (let s = 0; s < SPAN_WIDTH; s++) {
+      to.spans[k * SPAN_WIDTH + s] = spans[s] < IN_SIDE ? spans[s] + shift : spans[s];
+    }
+    end += spans[1] - spans[0];
+    to.timeMicros[k] = from.timeMicros[n];
+    to.orderIndex[k] = from.orderIndex[n];
+    to.streamOf[k] = from.streamOf[n];
+    to.groupOf[k] = from.groupOf[n];
+    to.operations[k] = from.operations[n];
+    to.flags[k] = from.flags[n];
+  });
+  return {
+    ...data,
+    length: kept.length,
+    first: 0,
+    text,
+    side: data.side.slice(),
+    columns: to,
+    suffixes: pick(data.suffixes),
+    headers: pick(data.headers),
+  };
 }
 
 class RecordBatch implements Batch {
@@ -268,6 +317,11 @@ class RecordBatch implements Batch {
 
   withoutFirst(count: number): Batch {
     return count === 0 ? this : new RecordBatch(this.#head, this.records.slice(count));
+  }
+
+  select(keep: (i: number) => boolean): Batch {
+    const records = this.records.filter((_, i) => keep(i));
+    return records.length === this.length ? this : new RecordBatch(this.#head, records);
   }
 
   inLayout(layout: Layout): Batch {

@@ -1,0 +1,256 @@
+/**
+ * Where positions, marks and dead letters are kept: `state.db` in the state directory. What makes "nothing is lost"
+ * true is that a commit is one transaction here, after the sink's flush and before the source's acknowledgement
+ * (`commit` in pipeline.ts). It stands behind an interface because several processes together need the same
+ * documents in a shared store.
+ */
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Position } from "../formats/data/batch.ts";
+import { ConnectorError } from "../formats/data/errors.ts";
+import type { Json } from "../formats/data/value.ts";
+
+/** For each lane the order of the last record that is durable. */
+export type Marks = Readonly<Record<string, string>>;
+
+/** A record that its sink will never take, or that could not be made. */
+export interface DeadLetter {
+  readonly lane: string;
+  readonly order: string | undefined;
+  readonly stream: string;
+  readonly namespace: string | undefined;
+  readonly stage: "decode" | "transform" | "sink";
+  readonly code: string;
+  readonly error: string;
+  /** The record's `standard` text. */
+  readonly payload: Uint8Array;
+  readonly key: Uint8Array | undefined;
+}
+
+/** What one commit of a flow saves, all or nothing. */
+export interface Commit {
+  readonly flow: string;
+  readonly sink: string;
+  readonly marks: Marks;
+  /** What the sink's `flush()` returned; undefined leaves what was saved before. */
+  readonly saved: Json | undefined;
+  readonly deadLetters: readonly DeadLetter[];
+  readonly source: string;
+  readonly connector: string;
+  /** The lowest position that all flows of the source have made durable; undefined while some flow has none. */
+  readonly position: Position | undefined;
+}
+
+export interface Checkpoints extends Disposable {
+  /** @throws {ConnectorError} when the state belongs to another connector */
+  position(source: string, connector: string): Position | undefined;
+  marks(flow: string): Marks;
+  saved(flow: string, sink: string): Json | undefined;
+  commit(commit: Commit): void;
+  /** All documents of a connector. */
+  documents(scope: string): Readonly<Record<string, Json>>;
+  putDocument(scope: string, key: string, value: Json): void;
+  /** How many dead letters a flow has. */
+  countDeadLetters(flow: string): number;
+  deadLetters(flow: string): readonly (DeadLetter & { readonly id: number; readonly atMicros: bigint })[];
+}
+
+const FORMAT = "1";
+
+const SCHEMA = `
+  create table if not exists meta (name text primary key, value text not null) strict;
+  create table if not exists sources (
+    name text primary key, connector text not null, position text not null, saved_us integer not null) strict;
+  create table if not exists marks (
+    flow text not null, lane text not null, "order" text not null, primary key (flow, lane)) strict;
+  create table if not exists sinks (
+    flow text not null, sink text not null, saved text not null, primary key (flow, sink)) strict;
+  create table if not exists documents (
+    scope text not null, key text not null, value text not null, primary key (scope, key)) strict;
+  create table if not exists dead_letters (
+    id integer primary key, flow text not null, lane text not null, "order" text, stream text not null,
+    namespace text, stage text not null, code text not null, error text not null, payload blob not null, key blob,
+    at_us integer not null) strict;
+`;
+
+/**
+ * Opens `state.db`, making it when there is none.
+ *
+ * @param path the file, or `:memory:`
+ * @throws {ConnectorError} code `state_…` when it can't be opened, is damaged or was written by a newer version
+ */
+export function openCheckpoints(path: string, nowMicros: () => bigint): Checkpoints {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path);
+    db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 5000;");
+    db.exec(SCHEMA);
+    checkFormat(db, path);
+    return new SqliteCheckpoints(db, path, nowMicros);
+  } catch (error) {
+    db?.close();
+    if (error instanceof ConnectorError) throw error;
+    throw stateError(`Cannot open the state "${path}"`, error);
+  }
+}
+
+function checkFormat(db: DatabaseSync, path: string): void {
+  db.prepare("insert or ignore into meta values ('format', ?)").run(FORMAT);
+  const { value } = db.prepare("select value from meta where name = 'format'").get() as { value: string };
+  if (value === FORMAT) return;
+  throw new ConnectorError(`The state "${path}" has format ${value}; this version reads format ${FORMAT}`, {
+    code: "state_format",
+    hint: "Run it with the version that wrote it, or name another settings.state_dir",
+  });
+}
+
+function stateError(message: string, cause: unknown): ConnectorError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const full = /full|no space/i.test(text);
+  return new ConnectorError(`${message}: ${text}`, {
+    code: full ? "transient_disk_full" : "state_unusable",
+    hint: full
+      ? "Make room on that disk; nothing was acknowledged that is not saved"
+      : "settings.state_dir must be a writable folder on a local disk",
+    cause,
+  });
+}
+
+class SqliteCheckpoints implements Checkpoints {
+  readonly #db: DatabaseSync;
+  readonly #path: string;
+  readonly #nowMicros: () => bigint;
+  readonly #putPosition: StatementSync;
+  readonly #putMark: StatementSync;
+  readonly #putSaved: StatementSync;
+  readonly #putDeadLetter: StatementSync;
+
+  constructor(db: DatabaseSync, path: string, nowMicros: () => bigint) {
+    this.#db = db;
+    this.#path = path;
+    this.#nowMicros = nowMicros;
+    this.#putPosition = db.prepare(
+      `insert into sources values (?, ?, ?, ?) on conflict (name) do update set
+       connector = excluded.connector, position = excluded.position, saved_us = excluded.saved_us`,
+    );
+    this.#putMark = db.prepare(
+      `insert into marks values (?, ?, ?) on conflict (flow, lane) do update set "order" = excluded."order"`,
+    );
+    this.#putSaved = db.prepare(
+      "insert into sinks values (?, ?, ?) on conflict (flow, sink) do update set saved = excluded.saved",
+    );
+    this.#putDeadLetter = db.prepare(
+      `insert into dead_letters (flow, lane, "order", stream, namespace, stage, code, error, payload, key, at_us)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+  }
+
+  position(source: string, connector: string): Position | undefined {
+    const row = this.#db.prepare("select connector, position from sources where name = ?").get(source) as
+      | { connector: string; position: string }
+      | undefined;
+    if (!row) return undefined;
+    if (row.connector === connector) return JSON.parse(row.position);
+    throw new ConnectorError(
+      `The state "${this.#path}" holds a position of source "${source}" from connector "${row.connector}", ` +
+        `but its connector is now "${connector}"`,
+      {
+        code: "state_other_connector",
+        hint: "Give the source another name, or name another settings.state_dir",
+      },
+    );
+  }
+
+  marks(flow: string): Marks {
+    const rows = this.#db.prepare(`select lane, "order" from marks where flow = ?`).all(flow) as {
+      lane: string;
+      order: string;
+    }[];
+    return Object.fromEntries(rows.map(({ lane, order }) => [lane, order]));
+  }
+
+  saved(flow: string, sink: string): Json | undefined {
+    const row = this.#db.prepare("select saved from sinks where flow = ? and sink = ?").get(flow, sink) as
+      | { saved: string }
+      | undefined;
+    return row && JSON.parse(row.saved);
+  }
+
+  commit(commit: Commit): void {
+    const { flow, sink, marks, saved, deadLetters, source, connector, position } = commit;
+    const now = this.#nowMicros();
+    this.#transaction(() => {
+      for (const lane in marks) this.#putMark.run(flow, lane, marks[lane]);
+      if (saved !== undefined) this.#putSaved.run(flow, sink, JSON.stringify(saved));
+      for (const letter of deadLetters) {
+        this.#putDeadLetter.run(
+          flow,
+          letter.lane,
+          letter.order ?? null,
+          letter.stream,
+          letter.namespace ?? null,
+          letter.stage,
+          letter.code,
+          letter.error,
+          letter.payload,
+          letter.key ?? null,
+          now,
+        );
+      }
+      if (position) this.#putPosition.run(source, connector, JSON.stringify(position), now);
+    });
+  }
+
+  documents(scope: string): Readonly<Record<string, Json>> {
+    const rows = this.#db.prepare("select key, value from documents where scope = ?").all(scope) as {
+      key: string;
+      value: string;
+    }[];
+    return Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value)]));
+  }
+
+  putDocument(scope: string, key: string, value: Json): void {
+    this.#transaction(() =>
+      this.#db.prepare(
+        "insert into documents values (?, ?, ?) on conflict (scope, key) do update set value = excluded.value",
+      ).run(scope, key, JSON.stringify(value))
+    );
+  }
+
+  countDeadLetters(flow: string): number {
+    const row = this.#db.prepare("select count(*) as n from dead_letters where flow = ?").get(flow) as {
+      n: number;
+    };
+    return row.n;
+  }
+
+  deadLetters(flow: string): readonly (DeadLetter & { readonly id: number; readonly atMicros: bigint })[] {
+    const statement = this.#db.prepare("select * from dead_letters where flow = ? order by id");
+    const rows = statement.all(flow) as unknown as (DeadLetter & { id: number; at_us: number })[];
+    return rows.map(({ at_us, ...letter }) => ({
+      ...letter,
+      order: letter.order ?? undefined,
+      namespace: letter.namespace ?? undefined,
+      key: letter.key ?? undefined,
+      atMicros: BigInt(at_us),
+    }));
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  #transaction(work: () => void): void {
+    try {
+      this.#db.exec("begin immediate");
+      work();
+      this.#db.exec("commit");
+    } catch (error) {
+      try {
+        this.#db.exec("rollback");
+      } catch {
+        // SQLite has rolled back by itself, as it does when the disk is full.
+      }
+      throw stateError(`Cannot save to the state "${this.#path}"`, error);
+    }
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * The way of a batch, in three parts: from the source into the ports (in the source's worker), from the port into
+ * the sink (in the sink's worker), and the commit (on the main thread), whose order is the whole promise that
+ * nothing is lost. Batches flow as WHATWG streams; a chunk is a batch.
+ */
+import type { BatchLimits, Clock, Sink, Source } from "../connectors/contract.ts";
+import type { Batch, Position } from "../formats/data/batch.ts";
+import type { Layout } from "../formats/data/envelope.ts";
+import type { Stream } from "../formats/data/stream.ts";
+import type { Json } from "../formats/data/value.ts";
+import type { DeadLetter, Marks } from "./checkpoint.ts";
+import { type PortReceiver, type PortSender } from "./data_port.ts";
+import { reached } from "./failpoint.ts";
+import type { RateLimit } from "./rate_limit.ts";
+import type { Rejections } from "./rejections.ts";
+
+// ---- the source's end -------------------------------------------------------------------------------------------
+
+/** One flow as the source's worker sees it. */
+export interface FlowOutput {
+  readonly sender: PortSender;
+  /** Undefined: every stream. */
+  readonly takes: ((stream: Stream) => boolean) | undefined;
+  readonly rate: RateLimit;
+}
+
+export interface SourceEnd {
+  readonly source: Source;
+  readonly from: Position | undefined;
+  readonly signal: AbortSignal;
+  readonly rate: RateLimit;
+  readonly outputs: readonly FlowOutput[];
+  /** Called for every batch that was read, before it is sent. */
+  readonly onRead: (batch: Batch) => void;
+}
+
+/** Reads the source to its end, or until the signal is aborted, and sends every batch to every flow. */
+export async function runSource(end: SourceEnd): Promise<void> {
+  const { source, from, signal, rate, outputs, onRead } = end;
+  let seq = 0;
+  const limited = new TransformStream<Batch, Batch>({
+    async transform(batch, controller) {
+      reached("after_read");
+      onRead(batch);
+      await rate.take(batch.length, signal);
+      controller.enqueue(batch);
+    },
+  });
+  const fanOut = new WritableStream<Batch>({
+    async write(batch) {
+      seq++;
+      const parts = outputs.map((output) => partFor(output, batch));
+      for (let k = 0; k < outputs.length; k++) {
+        const { sender, rate } = outputs[k];
+        const part = parts[k];
+        await rate.take(part.length, signal);
+        await sender.send(seq, part, parts.indexOf(part, k + 1) >= 0);
+      }
+    },
+  });
+  await ReadableStream.from(source.read(from, signal)).pipeThrough(limited).pipeTo(fanOut);
+  for (const { sender } of outputs) sender.end();
+}
+
+/** What of a batch belongs to a flow; possibly nothing but the position. */
+function partFor({ takes }: FlowOutput, batch: Batch): Batch {
+  return takes ? batch.select((i) => takes(batch.stream(i))) : batch;
+}
+
+// ---- the sink's end ---------------------------------------------------------------------------------------------
+
+/** What a flush has made durable. */
+export interface Flushed {
+  /** The number of the last batch it covers; 0: none yet. */
+  readonly seq: number;
+  readonly position: Position | undefined;
+  /** Only the lanes that moved. */
+  readonly marks: Marks;
+  readonly saved: Json | undefined;
+  readonly deadLetters: readonly DeadLetter[];
+  readonly skipped: number;
+  readonly records: number;
+  readonly bytes: number;
+  /** Commit time at the source of the newest record; 0n: none. */
+  readonly newestMicros: bigint;
+  /** True when the source has ended and everything is covered. */
+  readonly isLast: boolean;
+}
+
+export interface SinkEndOptions {
+  readonly sink: Sink;
+  readonly port: MessagePort;
+  readonly makeReceiver: (port: MessagePort, arrived: () => void) => PortReceiver;
+  /** Records at or below these were made durable before; they are dropped. */
+  readonly marks: Marks;
+  readonly layout: Layout;
+  readonly limits: BatchLimits;
+  readonly rejections: Rejections;
+  readonly clock: Clock;
+  /** Called when a flush is due; `flush()` is expected to follow. */
+  readonly due: (because: "idle" | "limits" | "end") => void;
+}
+
+/** How often a flow that gets no records saves that its position has moved. */
+const POSITION_INTERVAL_MS = 1000;
+
+/**
+ * Takes batches from the port into the sink, one call at a time, and says when a flush is due: for cheap flushes
+ * whenever no batch is waiting, so that load sizes the batches and no timer sets the latency.
+ */
+export class SinkEnd {
+  readonly #options: SinkEndOptions;
+  readonly #receiver: PortReceiver;
+  #wake: (() => void) | undefined;
+  #closed = false;
+  #flushRequest: PromiseWithResolvers<Flushed> | undefined;
+
+  /** Lanes in which records may still come that are durable already. */
+  readonly #toDrop: Map<string, string>;
+  #marks: Record<string, string> = {};
+  #seq = 0;
+  #position: Position | undefined;
+  #records = 0;
+  #bytes = 0;
+  #newestMicros = 0n;
+  #unflushedSinceMs: number | undefined;
+  #lastFlushMs = -Infinity;
+  #dueAsked = false;
+  #lastFlushed = false;
+
+  constructor(options: SinkEndOptions) {
+    this.#options = options;
+    this.#toDrop = new Map(Object.entries(options.marks));
+    this.#receiver = options.makeReceiver(options.port, () => this.#wake?.());
+  }
+
+  /** Runs until the last batch is flushed, or `close()`. Throws what the sink throws. */
+  async run(): Promise<void> {
+    while (!this.#closed && !this.#lastFlushed) {
+      if (this.#flushRequest) await this.#flush(this.#flushRequest);
+      else if (!this.#receiver.isEmpty) await this.#write();
+      else await this.#idle();
+    }
+  }
+
+  /** Makes durable what was accepted so far; one at a time. */
+  flush(): Promise<Flushed> {
+    this.#flushRequest ??= Promise.withResolvers();
+    this.#wake?.();
+    return this.#flushRequest.promise;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#receiver.close();
+    this.#wake?.();
+  }
+
+  async #write(): Promise<void> {
+    const { sink, layout, rejections, clock, limits } = this.#options;
+    const { seq, batch, release } = this.#receiver.take()!;
+    const fresh = this.#withoutDurable(batch);
+    if (fresh.length > 0) {
+      const written = fresh.inLayout(layout);
+      const { lane, length } = written;
+      const order = written.order(length - 1);
+      this.#bytes += written.bytes.length;
+      await sink.write(written);
+      rejections.count(length);
+      reached("after_write");
+      this.#records += length;
+      if (order !== undefined) this.#marks[lane] = order;
+      this.#noteTime(batch);
+    }
+    this.#seq = seq;
+    this.#position = batch.position;
+    this.#unflushedSinceMs ??= clock.monotonicMs();
+    release();
+    const maxWaitMs = this.#records > 0 ? limits.maxWaitMs : POSITION_INTERVAL_MS;
+    if (
+      this.#records >= limits.maxRecords || this.#bytes >= limits.maxBytes ||
+      clock.monotonicMs() - this.#unflushedSinceMs >= maxWaitMs
+    ) this.#ask("limits");
+  }
+
+  /** Nothing is waiting: asks for a flush when that is due, and waits for whatever comes first. */
+  async #idle(): Promise<void> {
+    const { clock, limits } = this.#options;
+    let waitMs: number | undefined;
+    if (this.#receiver.isDone) this.#ask("end");
+    else if (this.#unflushedSinceMs !== undefined && !this.#dueAsked) {
+      const minIntervalMs = this.#records > 0 ? limits.minIntervalMs ?? 0 : POSITION_INTERVAL_MS;
+      const dueMs = limits.cheap
+        ? this.#lastFlushMs + minIntervalMs
+        : this.#unflushedSinceMs + limits.maxWaitMs;
+      waitMs = dueMs - clock.monotonicMs();
+      if (waitMs <= 0) {
+        this.#ask(limits.cheap ? "idle" : "limits");
+        waitMs = undefined;
+      }
+    }
+    if (this.#flushRequest) return;
+    const woken = Promise.withResolvers<void>();
+    const timer = new AbortController();
+    this.#wake = () => {
+      timer.abort();
+      woken.resolve();
+    };
+    if (waitMs !== undefined) clock.sleep(waitMs, timer.signal).then(woken.resolve);
+    await woken.promise;
+    this.#wake = undefined;
+  }
+
+  #ask(because: "idle" | "limits" | "end"): void {
+    if (this.#dueAsked) return;
+    this.#dueAsked = true;
+    this.#options.due(because);
+  }
+
+  async #flush(request: PromiseWithResolvers<Flushed>): Promise<void> {
+    const { sink, rejections, clock } = this.#options;
+    const isLast = this.#receiver.isDone;
+    reached("before_flush");
+    let saved: Json | undefined;
+    try {
+      saved = await sink.flush() ?? undefined;
+    } catch (error) {
+      request.promise.catch(() => {});
+      request.reject(error);
+      throw error;
+    }
+    reached("after_flush");
+    const flushed: Flushed = {
+      ...rejections.take(),
+      seq: this.#seq,
+      position: this.#position,
+      marks: this.#marks,
+      saved,
+      records: this.#records,
+      bytes: this.#bytes,
+      newestMicros: this.#newestMicros,
+      isLast,
+    };
+    this.#marks = {};
+    this.#records = this.#bytes = 0;
+    this.#newestMicros = 0n;
+    this.#unflushedSinceMs = undefined;
+    this.#lastFlushMs = clock.monotonicMs();
+    this.#dueAsked = false;
+    this.#lastFlushed = isLast;
+    this.#flushRequest = undefined;
+    request.resolve(flushed);
+  }
+
+  /** Drops what an earlier run made durable: records at or below the lane's mark. */
+  #withoutDurable(batch: Batch): Batch {
+    const mark = this.#toDrop.get(batch.lane);
+    if (mark === undefined || batch.length === 0) return batch;
+    let low = 0;
+    let high = batch.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (batch.order(middle)! <= mark) low = middle + 1;
+      else high = middle;
+    }
+    if (low < batch.length) this.#toDrop.delete(batch.lane);
+    return batch.withoutFirst(low);
+  }
+
+  #noteTime(batch: Batch): void {
+    const { columns, first, length } = batch.encoded();
+    const micros = columns.timeMicros[first + length - 1];
+    if (micros > this.#newestMicros) this.#newestMicros = micros;
+  }
+}
+
+// ---- the commit -------------------------------------------------------------------------------------------------
+
+/** What a commit is made of; each step is durable when it resolves. */
+export interface CommitSteps {
+  flush(): Promise<Flushed>;
+  save(flushed: Flushed): void;
+  acknowledge(): Promise<void>;
+}
+
+/** The promise that nothing is lost is the order of these three steps. */
+export async function commit({ flush, save, acknowledge }: CommitSteps): Promise<Flushed> {
+  const flushed = await flush(); // durable at the destination,
+  reached("before_save");
+  save(flushed); // then durable here, in one transaction,
+  reached("after_save");
+  reached("before_acknowledge");
+  await acknowledge(); // and only then may the source forget it
+  reached("after_acknowledge");
+  return flushed;
+}

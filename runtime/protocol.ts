@@ -1,0 +1,117 @@
+/**
+ * Every message between the main thread and a worker. `remote.ts` is the main thread's side, `worker_host.ts` the
+ * worker's. Rows never pass here: they go from worker to worker (data_port.ts).
+ */
+import type {
+  BatchLimits,
+  CheckFinding,
+  DiscoveredStream,
+  SourceProgress,
+  StreamSelection,
+} from "../connectors/contract.ts";
+import type { Origin, Position } from "../formats/data/batch.ts";
+import type { Layout } from "../formats/data/envelope.ts";
+import type { ErrorReport } from "../formats/data/errors.ts";
+import type { Json } from "../formats/data/value.ts";
+import type { Marks } from "./checkpoint.ts";
+import type { Failpoint } from "./failpoint.ts";
+import type { Flushed } from "./pipeline.ts";
+
+/** Both sides of a connection must have the same; it grows with every change of meaning. */
+export const PROTOCOL_VERSION = 1;
+
+interface OpenCommon {
+  readonly protocol: typeof PROTOCOL_VERSION;
+  /** The connector's type: which implementation to load. */
+  readonly connector: string;
+  /** Its name in the pipeline file. */
+  readonly name: string;
+  /** Validated, plain data. */
+  readonly config: unknown;
+  /** The documents that it put earlier. */
+  readonly documents: Readonly<Record<string, Json>>;
+  readonly debug: boolean;
+  readonly failpoint: Failpoint | undefined;
+  readonly heartbeatMs: number;
+}
+
+export interface OpenSource extends OpenCommon {
+  readonly role: "source";
+  readonly origin: Origin;
+  readonly layout: Layout;
+  readonly streams: readonly StreamSelection[];
+}
+
+export interface OpenSink extends OpenCommon {
+  readonly role: "sink";
+  readonly flow: string;
+  readonly layout: Layout;
+  readonly saved: Json | undefined;
+  readonly limits: BatchLimits;
+  readonly onError: "skip" | "stop" | "dead_letter";
+  readonly deadLetterMaxRatio: number;
+}
+
+/** A flow that a source feeds; the port travels in the message's transfer list. */
+export interface FlowStart {
+  readonly port: MessagePort;
+  readonly streams: readonly string[];
+  readonly eventsPerSecond: number;
+}
+
+/** What the main thread can ask, with the arguments and the answer of each. */
+export interface Calls {
+  open: { args: OpenSource | OpenSink; result: void };
+  check: { args: undefined; result: readonly CheckFinding[] };
+  discover: { args: undefined; result: readonly DiscoveredStream[] };
+  startSource: {
+    args: { from: Position | undefined; flows: readonly FlowStart[]; eventsPerSecond: number };
+    result: void;
+  };
+  startSink: { args: { port: MessagePort; marks: Marks }; result: void };
+  acknowledge: { args: Position; result: void };
+  flush: { args: undefined; result: Flushed };
+  /** A source stops reading; what it has read goes on its way. */
+  stop: { args: undefined; result: void };
+  close: { args: undefined; result: void };
+  /** What a worker without rights can reach; for the self-test. */
+  probe: { args: undefined; result: readonly ProbeResult[] };
+}
+
+export interface ProbeResult {
+  readonly what: string;
+  readonly denied: boolean;
+}
+
+export type CallName = keyof Calls;
+
+export type ToWorker =
+  | { readonly kind: "call"; readonly id: number; readonly method: CallName; readonly args: unknown }
+  | { readonly kind: "put_done"; readonly id: number; readonly error?: ErrorReport };
+
+export type FromWorker =
+  | { readonly kind: "ready" }
+  | { readonly kind: "result"; readonly id: number; readonly value: unknown }
+  | { readonly kind: "error"; readonly id: number; readonly error: ErrorReport }
+  | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields?: Fields }
+  | { readonly kind: "beat"; readonly stats: WorkerStats }
+  | { readonly kind: "put"; readonly id: number; readonly key: string; readonly value: Json }
+  /** A sink asks for a commit. */
+  | { readonly kind: "due"; readonly because: "idle" | "limits" | "end" }
+  /** The source has nothing more and everything it read has been sent; or the sink has flushed the last batch. */
+  | { readonly kind: "ended" }
+  | { readonly kind: "failed"; readonly error: ErrorReport }
+  /** The last message of a worker that ends in an orderly way. */
+  | { readonly kind: "bye" };
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+export type Fields = Readonly<Record<string, Json>>;
+
+/** What a worker tells about itself with every heartbeat. Counters count from its start. */
+export interface WorkerStats {
+  readonly records: number;
+  readonly bytes: number;
+  readonly progress?: SourceProgress;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly gauges: Readonly<Record<string, number>>;
+}

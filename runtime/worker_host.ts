@@ -1,0 +1,261 @@
+/**
+ * The worker's side: seals itself, loads one implementation, answers remote.ts, and runs its end of the pipeline.
+ * `worker.ts` is the entry point that says which implementations there are.
+ */
+import type {
+  CheckFinding,
+  ConnectorContext,
+  Sink,
+  SinkModule,
+  Source,
+  SourceModule,
+  SourceProgress,
+} from "../connectors/contract.ts";
+import type { Position } from "../formats/data/batch.ts";
+import { BatchWriter, BufferPool } from "../formats/data/batch_writer.ts";
+import { ConnectorError, errorFromReport, reportError } from "../formats/data/errors.ts";
+import { streamMatcher } from "../formats/data/stream_pattern.ts";
+import type { Json } from "../formats/data/value.ts";
+import { systemClock } from "./clock.ts";
+import { explainDenial, probe, seal } from "./confinement.ts";
+import { PortReceiver, PortSender } from "./data_port.ts";
+import { armFailpoint } from "./failpoint.ts";
+import { runSource, SinkEnd } from "./pipeline.ts";
+import {
+  type Calls,
+  type FromWorker,
+  type OpenSink,
+  type OpenSource,
+  PROTOCOL_VERSION,
+  type ToWorker,
+} from "./protocol.ts";
+import { RateLimit } from "./rate_limit.ts";
+import { Rejections } from "./rejections.ts";
+
+/** How the implementations of one connector are loaded. */
+export interface Implementation {
+  readonly source?: () => Promise<unknown>;
+  readonly sink?: () => Promise<unknown>;
+}
+
+const scope = self as unknown as {
+  postMessage(message: FromWorker): void;
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  close(): void;
+};
+
+/** Serves the main thread until it closes this worker. */
+export function serveWorker(implementations: Readonly<Record<string, Implementation>>): void {
+  const worker = new WorkerHost(implementations);
+  scope.onmessage = ({ data }) => worker.receive(data);
+  scope.postMessage({ kind: "ready" });
+}
+
+type Handlers = { [M in keyof Calls]: (args: Calls[M]["args"]) => Promise<Calls[M]["result"]> };
+
+class WorkerHost {
+  readonly #implementations: Readonly<Record<string, Implementation>>;
+  #name = "";
+  #role: "source" | "sink" = "source";
+  #source: Source | undefined;
+  #sink: Sink | undefined;
+  #end: SinkEnd | undefined;
+  #open: OpenSource | OpenSink | undefined;
+  #rejections: Rejections | undefined;
+  readonly #stop = new AbortController();
+  readonly #pool = new BufferPool();
+  #senders: PortSender[] = [];
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+
+  readonly #puts = new Map<number, PromiseWithResolvers<void>>();
+  #nextPut = 0;
+  #records = 0;
+  #bytes = 0;
+  #progress: SourceProgress | undefined;
+  readonly #counters: Record<string, number> = {};
+  readonly #gauges: Record<string, number> = {};
+
+  constructor(implementations: Readonly<Record<string, Implementation>>) {
+    this.#implementations = implementations;
+  }
+
+  async receive(message: ToWorker): Promise<void> {
+    if (message.kind === "put_done") {
+      const put = this.#puts.get(message.id);
+      this.#puts.delete(message.id);
+      return message.error ? put?.reject(errorFromReport(message.error)) : put?.resolve();
+    }
+    const { id, method, args } = message;
+    try {
+      const value = await (this.#handlers[method] as (args: unknown) => Promise<unknown>)(args);
+      scope.postMessage({ kind: "result", id, value });
+    } catch (error) {
+      scope.postMessage({ kind: "error", id, error: this.#report(error) });
+    }
+    if (method === "close") {
+      scope.postMessage({ kind: "bye" });
+      scope.close();
+    }
+  }
+
+  readonly #handlers: Handlers = {
+    probe,
+    open: async (open) => {
+      if (open.protocol !== PROTOCOL_VERSION) {
+        throw new Error(`Protocol ${open.protocol}, not ${PROTOCOL_VERSION}`);
+      }
+      armFailpoint(open.failpoint);
+      this.#open = open;
+      this.#name = open.name;
+      this.#role = open.role;
+      this.#heartbeat = setInterval(() => this.#beat(), open.heartbeatMs);
+      seal();
+      if (open.role === "source") await this.#openSource(open);
+      else await this.#openSink(open);
+    },
+    check: async () => {
+      const findings: CheckFinding[] = [];
+      await (this.#source ?? this.#sink)!.check((finding) => findings.push(finding));
+      return findings;
+    },
+    discover: async () => await this.#source!.discover?.() ?? [],
+    startSource: ({ from, flows, eventsPerSecond }) => {
+      const { signal } = this.#stop;
+      const outputs = flows.map(({ port, streams, eventsPerSecond }) => ({
+        sender: new PortSender(port, this.#pool),
+        takes: streams.length > 0 ? streamMatcher(streams) : undefined,
+        rate: new RateLimit(eventsPerSecond, systemClock),
+      }));
+      this.#senders = outputs.map(({ sender }) => sender);
+      const rate = new RateLimit(eventsPerSecond, systemClock);
+      const onRead = (batch: { length: number; bytes: Uint8Array }) => {
+        this.#records += batch.length;
+        this.#bytes += batch.bytes.length;
+      };
+      this.#watch(runSource({ source: this.#source!, from, signal, rate, outputs, onRead }));
+      return Promise.resolve();
+    },
+    startSink: ({ port, marks }) => {
+      const { layout, limits } = this.#open as OpenSink;
+      this.#end = new SinkEnd({
+        sink: this.#sink!,
+        port,
+        makeReceiver: (port, arrived) => new PortReceiver(port, arrived),
+        marks,
+        layout,
+        limits,
+        rejections: this.#rejections!,
+        clock: systemClock,
+        due: (because) => scope.postMessage({ kind: "due", because }),
+      });
+      this.#watch(this.#end.run());
+      return Promise.resolve();
+    },
+    acknowledge: (position: Position) => this.#source!.acknowledge(position),
+    flush: async () => {
+      const flushed = await this.#end!.flush();
+      this.#records += flushed.records;
+      this.#bytes += flushed.bytes;
+      return flushed;
+    },
+    stop: () => {
+      this.#stop.abort();
+      return Promise.resolve();
+    },
+    close: async () => {
+      clearInterval(this.#heartbeat);
+      this.#stop.abort();
+      this.#end?.close();
+      for (const sender of this.#senders) sender.close();
+      await (this.#source ?? this.#sink)?.[Symbol.asyncDispose]();
+    },
+  };
+
+  async #openSource(open: OpenSource): Promise<void> {
+    const { origin, layout, streams } = open;
+    const { openSource } = await this.#load<SourceModule>("source", open.connector);
+    this.#source = await openSource(open.config as never, {
+      ...this.#context(),
+      layout,
+      streams,
+      batchWriter: (limits) =>
+        new BatchWriter({ ...limits, origin, layout, nowMicros: systemClock.nowMicros, pool: this.#pool }),
+      progress: (progress) => this.#progress = progress,
+    });
+  }
+
+  async #openSink(open: OpenSink): Promise<void> {
+    const { flow, layout, saved, onError, deadLetterMaxRatio: maxRatio } = open;
+    const context = this.#context();
+    this.#rejections = new Rejections({ flow, onError, maxRatio }, context.log);
+    const { reject } = this.#rejections;
+    const { openSink } = await this.#load<SinkModule>("sink", open.connector);
+    this.#sink = await openSink(open.config as never, { ...context, flow, layout, saved, reject });
+  }
+
+  #load<Module>(role: "source" | "sink", connector: string): Promise<Module> {
+    const load = this.#implementations[connector]?.[role];
+    if (!load) {
+      throw new ConnectorError(`There is no ${role} "${connector}" in this build`, { code: "config" });
+    }
+    return load() as Promise<Module>;
+  }
+
+  #context(): ConnectorContext {
+    const { name, documents, debug } = this.#open!;
+    const log =
+      (level: "debug" | "info" | "warn" | "error") => (message: string, fields?: Record<string, Json>) => {
+        if (level !== "debug" || debug) scope.postMessage({ kind: "log", level, message, fields });
+      };
+    const known: Record<string, Json> = { ...documents };
+    return {
+      name,
+      log: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
+      metrics: {
+        add: (metric, by = 1) => this.#counters[metric] = (this.#counters[metric] ?? 0) + by,
+        set: (metric, value) => this.#gauges[metric] = value,
+      },
+      state: {
+        get: (key) => Promise.resolve(known[key]),
+        put: async (key, value) => {
+          const id = this.#nextPut++;
+          const put = Promise.withResolvers<void>();
+          this.#puts.set(id, put);
+          scope.postMessage({ kind: "put", id, key, value });
+          await put.promise;
+          known[key] = value;
+        },
+      },
+      clock: systemClock,
+      random: Math.random,
+    };
+  }
+
+  /** Tells the main thread how a running end ends. */
+  #watch(running: Promise<void>): void {
+    running.then(
+      () => {
+        this.#beat();
+        scope.postMessage({ kind: "ended" });
+      },
+      (error) => scope.postMessage({ kind: "failed", error: this.#report(error) }),
+    );
+  }
+
+  #beat(): void {
+    scope.postMessage({
+      kind: "beat",
+      stats: {
+        records: this.#records,
+        bytes: this.#bytes,
+        progress: this.#progress,
+        counters: this.#counters,
+        gauges: this.#gauges,
+      },
+    });
+  }
+
+  #report(error: unknown) {
+    return reportError(explainDenial(error, this.#name, this.#role) ?? error);
+  }
+}
