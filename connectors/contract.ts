@@ -36,8 +36,8 @@ export interface ConnectorDefinition<Config = unknown> {
   readonly upgradeConfig?: (
     config: Record<string, unknown>,
   ) => { config: Record<string, unknown>; notes: string[] };
-  /** Exactly what its worker may reach; what is left out is denied. */
-  readonly permissions: (config: Config, role: "source" | "sink") => Permissions;
+  /** Exactly what its worker may reach; what is left out is denied. (A method, so that one list holds them all.) */
+  permissions(config: Config, role: "source" | "sink"): Permissions;
   readonly source?: SourceRole;
   readonly sink?: SinkRole;
   /** A complete pipeline file that uses it. */

@@ -1,0 +1,304 @@
+/**
+ * The command table: everything that help, completions and the parser know, in the order in which help lists it. The
+ * first is what runs without a verb. Each loads its file only when it is called.
+ */
+import type { Command, Option } from "./command.ts";
+
+const SHUTDOWN_TIMEOUT: Option = {
+  name: "shutdown-timeout",
+  type: "duration",
+  value: "TIME",
+  default: "settings.shutdown_timeout_ms, 30s",
+  description: "How long a drain may take before the process gives up",
+};
+
+function format(choices: readonly string[]): Option {
+  return {
+    name: "format",
+    type: "string",
+    value: "FORMAT",
+    choices,
+    default: choices[0],
+    description: `How to answer: ${choices.join(", ")}`,
+  };
+}
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "run",
+    summary: "Run all enabled pipelines",
+    description:
+      "Reads the pipeline file, gives every connector a worker with exactly the rights that the file names, " +
+      "and moves data until it is stopped or every source has ended. A position is saved only after the sink has made " +
+      "the data durable, so a crash loses nothing: the next run goes on from there.\n\n" +
+      "Ctrl-C or SIGTERM drains: sources stop, what was read is written and saved. A second signal aborts.",
+    options: [SHUTDOWN_TIMEOUT],
+    json: true,
+    startsWorkers: true,
+    examples: [
+      ["rivven-connect run", "run ./connect.yaml"],
+      ["rivven-connect run -c orders.yaml --log-format json", "another file, with logs for a collector"],
+      ["rivven-connect -v", "the same as run, with detailed logs"],
+    ],
+    exitCodes: { 130: "a second Ctrl-C, or one before anything ran (143: SIGTERM)" },
+    load: () => import("./run.ts"),
+  },
+  {
+    name: "validate",
+    summary: "Find every mistake in a pipeline file, without network",
+    description:
+      "Reads the file and reports every problem at once, each with file, line, column, and what to do about " +
+      "it. Nothing is connected to, nothing is written; variables that are not set are warnings.",
+    json: true,
+    examples: [
+      ["rivven-connect validate", "check ./connect.yaml"],
+      ["rivven-connect validate -c orders.yaml --json", "for an editor or a build"],
+      ["rivven-connect init | rivven-connect validate -c -", "check what comes from a pipe"],
+    ],
+    exitCodes: { 0: "the file is valid", 2: "it is not, or can't be read" },
+    load: () => import("./validate.ts"),
+  },
+  {
+    name: "plan",
+    summary: "Show what would run, and what each part may touch",
+    description:
+      "Prints the flows that a pipeline file stands for, the delivery guarantee of each and why it is no " +
+      "better, and for every worker the exact hosts, files and variables that it may reach. Secrets are masked. " +
+      "Nothing is connected to.",
+    json: true,
+    examples: [
+      ["rivven-connect plan", "explain ./connect.yaml"],
+      ["rivven-connect plan -c orders.yaml --json | jq .sources[].permissions", "for a security review"],
+    ],
+    load: () => import("./plan.ts"),
+  },
+  {
+    name: "check",
+    summary: "Validate the file and test every endpoint, without moving data",
+    description:
+      "Validates the file, then lets every connector look at what it will need: servers, credentials, " +
+      "rights, settings. Prints one line per finding and what to do where something is missing. Changes nothing.",
+    options: [
+      { name: "source", type: "string", value: "NAME", many: true, description: "Only this source" },
+      { name: "sink", type: "string", value: "NAME", many: true, description: "Only this sink" },
+      {
+        name: "timeout",
+        type: "duration",
+        value: "TIME",
+        default: "30s",
+        description: "How long one connector's checks may take",
+      },
+      { name: "offline", type: "boolean", description: "Only validate the file" },
+    ],
+    json: true,
+    startsWorkers: true,
+    examples: [
+      ["rivven-connect check", "everything in ./connect.yaml"],
+      ["rivven-connect check --source shop --timeout 5s", "one database, impatiently"],
+    ],
+    exitCodes: {
+      0: "all checks passed",
+      2: "the configuration is wrong",
+      3: "what it names is missing or refuses",
+    },
+    load: () => import("./check.ts"),
+  },
+  {
+    name: "discover",
+    summary: "List the tables or topics that a source can see",
+    description:
+      "Connects to a source of the pipeline file and lists the streams it could read, with their columns, " +
+      "keys and about how many rows they have.",
+    positionals: [{ name: "source", required: true, description: "Its name in the pipeline file" }],
+    options: [
+      format(["table", "json", "yaml"]),
+      {
+        name: "timeout",
+        type: "duration",
+        value: "TIME",
+        default: "60s",
+        description: "How long it may take",
+      },
+    ],
+    json: true,
+    startsWorkers: true,
+    examples: [
+      ["rivven-connect discover shop", "what the source shop of ./connect.yaml sees"],
+      ["rivven-connect discover shop --format yaml", "as a streams: block to paste"],
+    ],
+    load: () => import("./discover.ts"),
+  },
+  {
+    name: "preview",
+    summary: "Show the first records of a source, after its transforms",
+    description:
+      "Reads a few records of a source, applies the transforms, and prints them. No sink is touched, no " +
+      "position is saved: a later run starts where it would have started.",
+    positionals: [{
+      name: "source",
+      description: "Its name in the pipeline file; needed where there are several",
+    }],
+    options: [
+      {
+        name: "limit",
+        short: "n",
+        type: "integer",
+        value: "N",
+        default: "10",
+        description: "How many records",
+      },
+      {
+        name: "timeout",
+        type: "duration",
+        value: "TIME",
+        default: "30s",
+        description: "How long to wait for them",
+      },
+    ],
+    json: true,
+    startsWorkers: true,
+    examples: [
+      ["rivven-connect preview", "ten records of the only source"],
+      ["rivven-connect preview shop -n 3 --json", "three, one JSON text per line"],
+    ],
+    load: () => import("./preview.ts"),
+  },
+  {
+    name: "init",
+    summary: "Write an example pipeline file to standard output",
+    description:
+      "Prints a commented pipeline file that is complete and valid. With connectors it is about those: what " +
+      "they require is filled in with an example, everything else is there as a comment with its default.",
+    positionals: [
+      { name: "connector", many: true, description: "Connectors to write about", complete: "connector" },
+    ],
+    options: [
+      {
+        name: "connector",
+        type: "string",
+        value: "NAME",
+        many: true,
+        description: "The same as an option",
+        complete: "connector",
+      },
+    ],
+    examples: [
+      ["rivven-connect init > connect.yaml", "a file to start from"],
+      ["rivven-connect init postgres-cdc file > connect.yaml", "from PostgreSQL into files"],
+    ],
+    load: () => import("./init.ts"),
+  },
+  {
+    name: "spec",
+    aliases: ["connectors", "schema"],
+    summary: "List the connectors, or explain one completely",
+    description:
+      "Without a connector: the catalogue by category. With one: everything there is to know about it, " +
+      "from the definition that the program itself uses.",
+    positionals: [{
+      name: "connector",
+      description: "A connector or one of its aliases",
+      complete: "connector",
+    }],
+    options: [
+      {
+        name: "category",
+        type: "string",
+        value: "NAME",
+        description: "Only this category",
+        complete: "category",
+      },
+      {
+        name: "tag",
+        type: "string",
+        value: "TAG",
+        many: true,
+        description: "Only connectors with all these tags",
+      },
+      { name: "search", type: "string", value: "TEXT", description: "Only what matches, best match first" },
+      format(["table", "json"]),
+      { name: "json-schema", type: "boolean", description: "The JSON Schema of the connector's config" },
+    ],
+    json: true,
+    examples: [
+      ["rivven-connect spec", "all connectors"],
+      ["rivven-connect spec --search postgres", "find one"],
+      ["rivven-connect spec postgres-cdc", "every option of it"],
+      ["rivven-connect spec postgres-cdc --json-schema", "for an editor or a form"],
+    ],
+    load: () => import("./spec.ts"),
+  },
+  {
+    name: "docs",
+    summary: "Print a connector's reference page in Markdown",
+    description:
+      "Prints the page of one connector. In the repository, --write refreshes the parts of the READMEs and " +
+      "the JSON Schema that are generated from the definitions, and --check tells whether they are fresh.",
+    positionals: [{
+      name: "connector",
+      description: "A connector or one of its aliases",
+      complete: "connector",
+    }],
+    options: [
+      { name: "write", type: "boolean", description: "Refresh the generated parts of the repository" },
+      {
+        name: "check",
+        type: "boolean",
+        description: "Name the generated parts that are stale; exit 1 if any",
+      },
+    ],
+    examples: [
+      ["rivven-connect docs postgres-cdc | less", "read it"],
+      ["rivven-connect docs --write", "after a definition has changed"],
+    ],
+    exitCodes: { 0: "printed, written, or all fresh", 1: "a generated part is stale (--check)" },
+    load: () => import("./docs.ts"),
+  },
+  {
+    name: "completions",
+    summary: "Print a completion script for bash, zsh or fish",
+    description: "Prints a script that teaches your shell the commands, their options and the connectors.",
+    positionals: [{ name: "shell", required: true, description: "bash, zsh or fish" }],
+    examples: [
+      ["source <(rivven-connect completions bash)", "in ~/.bashrc"],
+      ["rivven-connect completions zsh > ~/.zfunc/_rivven-connect", "a folder of your fpath"],
+      ["rivven-connect completions fish > ~/.config/fish/completions/rivven-connect.fish", "fish"],
+    ],
+    load: () => import("./completions.ts"),
+  },
+  {
+    name: "help",
+    summary: "Explain a command",
+    description: "Prints what a command does, its options, examples and exit codes.",
+    positionals: [{ name: "command", description: "The command", complete: "command" }],
+    examples: [["rivven-connect help run", "all about run"]],
+    load: () => import("./help.ts"),
+  },
+  notYet("status", "Show what a running process is doing", "Its health and progress are on its log"),
+  notYet(
+    "postgres",
+    "Legacy mode: PostgreSQL changes straight to a broker",
+    "Write a pipeline file instead: rivven-connect init postgres-cdc",
+  ),
+  notYet(
+    "test",
+    "Test transforms and pipelines against recorded records",
+    "Look at real records with: preview",
+    true,
+  ),
+  notYet("dlq", "Read and replay dead letters", "They are kept in state.db of the state directory", true),
+  notYet("sources", "Run only the sources", "Run whole pipelines with: run", true),
+  notYet("sinks", "Run only the sinks", "Run whole pipelines with: run", true),
+];
+
+/** A command that a later version has: it says so, whatever its arguments, with exit code 2. */
+function notYet(name: string, summary: string, instead: string, hidden = false): Command {
+  return {
+    name,
+    summary: `${summary} (not in this build yet)`,
+    description: `This build does not have it yet. ${instead}.`,
+    examples: [],
+    hidden,
+    instead,
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * The program: takes the command line apart, starts the process anew where the command needs it, runs the command and
+ * turns what it throws into a message and an exit code. Called by main.ts.
+ */
+import { ConnectorError, type ErrorKind } from "../formats/data/errors.ts";
+import { EXIT, parseCommandLine, UsageError } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { relaunch } from "./launch.ts";
+import { createOutput, type Output } from "./output.ts";
+import { VERSION } from "./version.ts";
+
+/**
+ * Runs one command line.
+ *
+ * @param argv the arguments after the program's name
+ * @returns the exit code; everything there is to say has been printed
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  // Good enough until the arguments are understood, which can fail.
+  let output = createOutput({
+    json: argv.includes("--json"),
+    colour: argv.includes("--no-color") ? false : undefined,
+  });
+  try {
+    const { command, named, args } = parseCommandLine(argv, COMMANDS);
+    output = createOutput({
+      json: args.format("") === "json",
+      colour: args.flag("no-color") ? false : undefined,
+    });
+    if (args.flag("version")) return printVersion(output);
+    if (args.flag("help")) {
+      const { printHelp } = await import("./help.ts");
+      printHelp(named ? command : undefined, output);
+      return EXIT.ok;
+    }
+    if (command.startsWorkers) {
+      const code = await relaunch(argv);
+      if (code !== undefined) return code;
+    }
+    const module = await command.load!();
+    return await module.run(args, output);
+  } catch (error) {
+    output.error(error);
+    const unexpected = !(error instanceof UsageError || error instanceof ConnectorError);
+    if (error instanceof Error && error.stack && (unexpected || argv.includes("-v"))) {
+      output.say(output.errorStyle.dim(error.stack));
+    }
+    return exitCodeOf(error);
+  }
+}
+
+const EXIT_OF_KIND: Partial<Record<ErrorKind, number>> = {
+  config: EXIT.usage,
+  auth: EXIT.environment,
+  permission: EXIT.environment,
+  not_found: EXIT.environment,
+  connection: EXIT.environment,
+  timeout: EXIT.environment,
+  rate_limited: EXIT.environment,
+};
+
+/** The exit code that fits what a command has thrown. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof ConnectorError) return EXIT_OF_KIND[error.kind] ?? EXIT.failed;
+  return EXIT.failed;
+}
+
+function printVersion(output: Output): number {
+  const { target, standalone } = Deno.build;
+  const facts = { version: VERSION, deno: Deno.version.deno, target, standalone };
+  if (output.json) output.printJson(facts);
+  else {output.print(
+      `rivven-connect ${VERSION} (Deno ${facts.deno}, ${target}${standalone ? ", compiled" : ""})`,
+    );}
+  return EXIT.ok;
+}

@@ -1,0 +1,10 @@
+// Written by `deno task generate` from the folders here: change those, not this file.
+import type { SinkModule, SourceModule } from "./contract.ts";
+
+interface Implementation {
+  readonly source?: () => Promise<SourceModule>;
+  readonly sink?: () => Promise<SinkModule>;
+}
+
+/** The code of every connector of this build, by type; each loads when it is called. For workers. */
+export const implementations: Readonly<Record<string, Implementation>> = {};
