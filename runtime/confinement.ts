@@ -51,7 +51,7 @@ export async function probe(): Promise<readonly ProbeResult[]> {
   const attempts: Record<string, () => unknown> = {
     "connect to a host": () => Deno.connect({ hostname: "127.0.0.1", port: 9 }).then((conn) => conn.close()),
     "listen on a port": () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
-    "fetch a URL": () => fetch("http://127.0.0.1:9/").then((response) => response.body?.cancel()),
+    "fetch a URL": () => fetch("http://127.0.0.1:49151/").then((response) => response.body?.cancel()),
     "read a file": () => Deno.statSync(Deno.cwd()),
     "write a file": () => Deno.writeTextFileSync("confinement-probe", ""),
     "read a variable": () => {

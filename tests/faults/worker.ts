@@ -1,0 +1,7 @@
+/** The worker entry point of fault tests: the program's worker with connectors that misbehave. */
+import { serveWorker } from "../../runtime/worker_host.ts";
+
+serveWorker({
+  numbers: { source: () => import("./numbers_source.ts") },
+  ledger: { sink: () => import("./ledger_sink.ts") },
+});
