@@ -10,7 +10,8 @@
 import { ConnectorError } from "../formats/data/errors.ts";
 import { replaceProcess } from "./exec.ts";
 
-const FLAGS: readonly string[] = [
+/** What a process needs that starts scoped workers. */
+export const FLAGS: readonly string[] = [
   "--no-prompt",
   "--unstable-worker-options",
   "--cached-only",
