@@ -1,5 +1,8 @@
 /** What is read from the server's catalog about its types, in one round trip; catalog.ts makes codecs of it. */
 
+/** One row of TYPE_QUERY, every value as text. */
+export type TypeRow = Readonly<Record<string, string | null>>;
+
 /**
  * One row per type. Row types of tables are left out unless a column, a domain or a range is made of them, because
  * every table has one. Works from PostgreSQL 10 on; run it with SESSION_SETTINGS in force.
@@ -25,7 +28,6 @@ SELECT t.oid::text AS oid,
   t.typbasetype::text AS base,
   t.typtypmod::text AS base_typmod,
   (t.typmodout <> 0)::text AS formats_typmod,
-  pg_catalog.pg_type_is_visible(t.oid)::text AS visible,
   pg_catalog.format_type(t.oid, NULL) AS native,
   (SELECT x.extname::text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
     WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
