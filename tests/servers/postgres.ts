@@ -166,6 +166,7 @@ export class Postgres implements AsyncDisposable {
       env: { LOG: this.logFile, LC_ALL: "C", TZ: "UTC" },
       ...serverUser,
       cwd: this.socketDir,
+      detached: true, // Ctrl-C is for us: who uses the server decides when it ends
       stdin: "null",
       stdout: "null",
       stderr: "null",

@@ -125,7 +125,7 @@ Deno.test("a PostgreSQL ends when the process that started it is killed", async 
     await new Promise((resolve) => setTimeout(resolve, 60_000));
   `;
   const owner = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-prompt", "--ext=ts", "-"],
+    args: ["run", "-A", "--no-prompt", "--no-lock", "--ext=ts", "-"],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

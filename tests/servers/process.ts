@@ -147,6 +147,7 @@ export function endWithUs(pid: number, name: Deno.Signal): AsyncDisposable {
     args: ["-c", 'read _; kill -s "$1" "$0"; kill -s CONT "$0"', String(pid), name.slice(3)],
     ...serverUser,
     cwd: "/",
+    detached: true, // or Ctrl-C would end it before us
     stdin: "piped",
     stdout: "null",
     stderr: "null",
