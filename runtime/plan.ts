@@ -1,6 +1,27 @@
-/** Config → Plan: exactly what will run, as plain data. */
-import type { BatchLimits, Guarantee, Permissions, StreamSelection } from "../connectors/contract.ts";
+/**
+ * Config → Plan: exactly what will run, as plain data. makePlan() is pure; `plan` prints what it returns, the
+ * supervisor runs it, and the workers are told their part of it.
+ */
+import type {
+  BatchLimits,
+  ConnectorDefinition,
+  Guarantee,
+  Permissions,
+  StreamSelection,
+} from "../connectors/contract.ts";
 import type { Layout } from "../formats/data/envelope.ts";
+import type {
+  Config,
+  ConfiguredConnector,
+  ConfiguredPipeline,
+  ConfiguredSink,
+  ConfiguredSource,
+} from "./config.ts";
+import { weakerGuarantee } from "./guarantee.ts";
+import { layoutOf } from "./layout.ts";
+import { inOrder, type Path, pathText, type Problem, type Report } from "./problem.ts";
+import { findConnector, type Role } from "./registry.ts";
+import { didYouMean } from "./suggest.ts";
 
 export interface Plan {
   /** The file it was made from, for messages. */
@@ -56,4 +77,184 @@ export interface PlannedFlow {
   readonly guarantee: Guarantee;
   /** Why it is no better, in a sentence. */
   readonly guaranteeReason: string;
+}
+
+export interface PlanOptions {
+  /** Run these pipelines only; all that are enabled when left out. */
+  readonly pipelines?: readonly string[];
+  /** What flags and the environment say instead of the file. */
+  readonly settings?: Partial<PlanSettings>;
+}
+
+export interface PlanResult {
+  /** Undefined when there is an error. */
+  readonly plan?: Plan;
+  /** In the order of the file. */
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * What the file makes run: each enabled pipeline with an enabled source and sink, grouped by source, since a source
+ * is read once for all of its pipelines. A sink that two pipelines name is planned, and later opened, for each.
+ */
+export function makePlan(
+  config: Config,
+  definitions: readonly ConnectorDefinition[],
+  options: PlanOptions = {},
+): PlanResult {
+  const problems: Problem[] = [];
+  const report: Report = ({ severity = "error", path, onKey, message, hint }) => {
+    const place = config.document.place(path, onKey);
+    problems.push({
+      ...place,
+      severity,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      path: pathText(path),
+    });
+  };
+  for (const name of options.pipelines ?? []) {
+    const names = config.pipelines.map((pipeline) => pipeline.name);
+    if (names.includes(name)) continue;
+    const hint = didYouMean(name, names, "The pipelines of this file are") ?? "The file has no pipelines";
+    report({ path: ["pipelines"], message: `There is no pipeline "${name}"`, hint });
+  }
+
+  const sources: PlannedSource[] = [];
+  for (const source of config.sources) {
+    const pipelines = config.pipelines.filter((pipeline) =>
+      pipeline.source === source.name && isRun(pipeline)
+    );
+    if (pipelines.length > 0) sources.push(planSource(source, pipelines));
+  }
+  const failed = problems.some((problem) => problem.severity === "error");
+  if (sources.length === 0 && !failed) {
+    const message = "Nothing is enabled: no pipeline is to be run";
+    report({ path: ["pipelines"], onKey: true, message, hint: hintForNothing(config) });
+  }
+  if (failed || sources.length === 0) return { problems: inOrder(problems) };
+  const { state_dir, log_level, log_format, shutdown_timeout_ms } = config.settings;
+  const settings = {
+    stateDir: state_dir,
+    logLevel: log_level,
+    logFormat: log_format,
+    shutdownTimeoutMs: shutdown_timeout_ms,
+    ...Object.fromEntries(Object.entries(options.settings ?? {}).filter(([, value]) => value !== undefined)),
+  };
+  return {
+    plan: { file: config.file, settings, sources, secrets: config.secrets },
+    problems: inOrder(problems),
+  };
+
+  /** Is the pipeline enabled, with both its ends, and asked for? */
+  function isRun(pipeline: ConfiguredPipeline): boolean {
+    if (!pipeline.enabled) return false;
+    if (options.pipelines !== undefined && !options.pipelines.includes(pipeline.name)) return false;
+    const ends = { source: config.sources, sink: config.sinks };
+    for (const role of ["source", "sink"] as const) {
+      const end = ends[role].find(({ name }) => name === pipeline[role]);
+      if (end?.enabled) continue;
+      const message = `Pipeline "${pipeline.name}" is not run: its ${role} "${pipeline[role]}" is disabled`;
+      report({ severity: "warning", path: ["pipelines", pipeline.name, role], message });
+      return false;
+    }
+    return true;
+  }
+
+  function planSource(source: ConfiguredSource, pipelines: readonly ConfiguredPipeline[]): PlannedSource {
+    const definition = definitionOf(source);
+    const flows = pipelines.map((pipeline) => planFlow(pipeline, source, definition));
+    const layouts = new Set(flows.map((flow) => flow.layout));
+    return {
+      ...planConnector(source, "source", definition),
+      role: "source",
+      layout: layouts.size === 1 ? [...layouts][0] : flows[0].layout,
+      streams: source.streams,
+      eventsPerSecond: source.rate_limit?.events_per_second ?? 0,
+      flows,
+    };
+  }
+
+  function planFlow(
+    pipeline: ConfiguredPipeline,
+    source: ConfiguredSource,
+    sourceDefinition: ConnectorDefinition,
+  ): PlannedFlow {
+    const sink = config.sinks.find(({ name }) => name === pipeline.sink)!;
+    const sinkDefinition = definitionOf(sink);
+    const { rate_limit, on_error, dead_letter_max_ratio } = pipeline.settings;
+    return {
+      name: pipeline.name,
+      sink: planConnector(sink, "sink", sinkDefinition),
+      layout: layoutOf(source, sink, sinkDefinition.sink!, config.document, report),
+      streams: pipeline.streams,
+      eventsPerSecond: slower(
+        typeof rate_limit === "number" ? rate_limit : rate_limit.events_per_second,
+        sink.rate_limit?.events_per_second ?? 0,
+      ),
+      onError: on_error,
+      deadLetterMaxRatio: dead_letter_max_ratio,
+      batch: batchLimits(sink, sinkDefinition.sink!.batch),
+      ...weakerGuarantee({ ...sourceDefinition.source!, name: source.name }, {
+        ...sinkDefinition.sink!,
+        name: sink.name,
+      }),
+    };
+  }
+
+  function planConnector<R extends Role>(
+    { name, connector, config: own, allow }: ConfiguredSource | ConfiguredSink,
+    role: R,
+    definition: ConnectorDefinition,
+  ): PlannedConnector & { readonly role: R } {
+    const path: Path = [`${role}s`, name, "config"];
+    let asked: Permissions = {};
+    try {
+      asked = definition.permissions(own, role);
+    } catch (error) {
+      const reason = config.document.mask(error instanceof Error ? error.message : String(error));
+      const message = `Can't tell which rights ${role} "${name}" needs: ${reason}`;
+      report({ path, onKey: true, message, hint: "Correct the addresses and paths in its config" });
+    }
+    const list = (...lists: (readonly string[] | undefined)[]) =>
+      [...new Set(lists.flatMap((one) => one ?? []))].toSorted();
+    const permissions = {
+      net: list(asked.net, allow?.net),
+      read: list(asked.read),
+      write: list(asked.write),
+      env: list(asked.env),
+      sys: list(asked.sys),
+    };
+    return { name, connector, role, config: own, permissions };
+  }
+
+  function definitionOf({ connector }: ConfiguredConnector): ConnectorDefinition {
+    return findConnector(definitions, connector)!.definition;
+  }
+}
+
+/** The sink's limits, with what the file says instead: `batch` first, then the names that earlier versions used. */
+function batchLimits(sink: ConfiguredSink, limits: BatchLimits): BatchLimits {
+  const own = limits.cheap ? {} : sink.config as { batch_size?: unknown; flush_interval_secs?: unknown };
+  const number = (value: unknown) => typeof value === "number" && value > 0 ? value : undefined;
+  const seconds = number(own.flush_interval_secs);
+  return {
+    ...limits,
+    maxRecords: sink.batch?.max_records ?? number(own.batch_size) ?? limits.maxRecords,
+    maxBytes: sink.batch?.max_bytes ?? limits.maxBytes,
+    maxWaitMs: sink.batch?.timeout_ms ?? (seconds === undefined ? limits.maxWaitMs : seconds * 1000),
+  };
+}
+
+/** The lower of two limits, of which 0 is none. */
+function slower(a: number, b: number): number {
+  return a === 0 ? b : b === 0 ? a : Math.min(a, b);
+}
+
+function hintForNothing({ pipelines, sources, sinks }: Config): string {
+  if (sources.length === 0 || sinks.length === 0) {
+    return "Describe a source, a sink and a pipeline that joins them";
+  }
+  if (pipelines.length === 0) return "Add a pipeline that names a source and a sink";
+  return "Set enabled: true on a pipeline, its source and its sink";
 }

@@ -1,0 +1,46 @@
+/** What a flow promises about its records: the weaker of its two ends, and why, in a sentence. plan.ts asks. */
+import type { Guarantee, SinkRole, SourceRole } from "../connectors/contract.ts";
+
+const STRENGTH: readonly Guarantee[] = ["at_most_once", "at_least_once", "exactly_once"];
+
+/** How a sink comes to exactly-once; the techniques are told apart in contract.ts. */
+const TECHNIQUES: Record<NonNullable<SinkRole["technique"]>, string> = {
+  T1: "stores the position with the data",
+  T2: "writes each range of records under a name that is the same every time",
+  T3: "overwrites rows by their key",
+  truncate: "cuts back what the checkpoint doesn't know",
+};
+
+type End<Role> = Role & { readonly name: string };
+
+/**
+ * The guarantee of records from `source` in `sink`. Exactly-once takes an order that is the same in every replay,
+ * which only a source that is ordered in each lane has.
+ */
+export function weakerGuarantee(
+  source: End<SourceRole>,
+  sink: End<SinkRole>,
+): { guarantee: Guarantee; guaranteeReason: string } {
+  const [from, to] = [STRENGTH.indexOf(source.guarantee), STRENGTH.indexOf(sink.guarantee)];
+  const guarantee = STRENGTH[Math.min(from, to)];
+  if (guarantee === "exactly_once") {
+    if (source.ordering !== "per_lane") {
+      const guaranteeReason =
+        `Source "${source.name}" has no order that is the same in every replay, so records that ` +
+        `sink "${sink.name}" already has can't be told`;
+      return { guarantee: "at_least_once", guaranteeReason };
+    }
+    const how = sink.technique === undefined ? "keeps what it has apart" : TECHNIQUES[sink.technique];
+    return {
+      guarantee,
+      guaranteeReason: `Source "${source.name}" replays in order and sink "${sink.name}" ${how}`,
+    };
+  }
+  const ends = from === to
+    ? `Source "${source.name}" and sink "${sink.name}"`
+    : from < to
+    ? `Source "${source.name}"`
+    : `Sink "${sink.name}"`;
+  const what = guarantee === "at_most_once" ? "may lose records" : "may repeat records";
+  return { guarantee, guaranteeReason: `${ends} ${what} after a crash` };
+}

@@ -1,0 +1,136 @@
+/**
+ * Walks the JSON Schema of a zod schema along a value: which keys there are at a place, what a key is for, and which
+ * values are secret. config.ts asks; pipeline_schema.ts writes these schemas out.
+ */
+import { z } from "zod";
+import type { Path } from "./problem.ts";
+
+/** The members that zod writes and this program reads. */
+export interface JsonSchema {
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
+  type?: string | string[];
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  additionalProperties?: boolean | JsonSchema;
+  items?: boolean | JsonSchema;
+  prefixItems?: JsonSchema[];
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  allOf?: JsonSchema[];
+  enum?: unknown[];
+  const?: unknown;
+  description?: string;
+  /** Of our own: `.meta({ secret: true })`. */
+  secret?: boolean;
+  [keyword: string]: unknown;
+}
+
+const known = new WeakMap<z.ZodType, JsonSchema>();
+
+/** The schema of what may be written in the file; made once for each zod schema. */
+export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  let made = known.get(schema);
+  if (made === undefined) {
+    made = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+    known.set(schema, made);
+  }
+  return made;
+}
+
+/** Every alternative of a schema, itself included, with references followed. */
+function* alternatives(
+  root: JsonSchema,
+  schema: JsonSchema,
+  seen = new Set<JsonSchema>(),
+): Iterable<JsonSchema> {
+  if (seen.has(schema)) return;
+  seen.add(schema);
+  yield schema;
+  if (schema.$ref !== undefined) {
+    const target = schema.$ref === "#" ? root : root.$defs?.[schema.$ref.replace("#/$defs/", "")];
+    if (target !== undefined) yield* alternatives(root, target, seen);
+  }
+  for (const list of [schema.anyOf, schema.oneOf, schema.allOf]) {
+    for (const one of list ?? []) yield* alternatives(root, one, seen);
+  }
+}
+
+/** The schemas of what stands at `step` of a map or list. */
+function* below(root: JsonSchema, schema: JsonSchema, step: string | number): Iterable<JsonSchema> {
+  for (const one of alternatives(root, schema)) {
+    if (typeof step === "number") {
+      const item = one.prefixItems?.[step] ?? one.items;
+      if (typeof item === "object") yield item;
+    } else if (one.properties !== undefined && Object.hasOwn(one.properties, step)) {
+      yield one.properties[step];
+    } else if (typeof one.additionalProperties === "object") {
+      yield one.additionalProperties;
+    }
+  }
+}
+
+function schemasAt(root: JsonSchema, path: Path): JsonSchema[] {
+  let schemas = [root];
+  for (const step of path) schemas = schemas.flatMap((schema) => [...below(root, schema, step)]);
+  return schemas;
+}
+
+/** The keys that a map at `path` may have. */
+export function keysAt(root: JsonSchema, path: Path): string[] {
+  const keys = schemasAt(root, path).flatMap((schema) =>
+    [...alternatives(root, schema)].flatMap((one) => Object.keys(one.properties ?? {}))
+  );
+  return [...new Set(keys)];
+}
+
+/** What the key at `path` is for, where its schema says so. */
+export function descriptionAt(root: JsonSchema, path: Path): string | undefined {
+  return schemasAt(root, path).find((schema) => schema.description !== undefined)?.description;
+}
+
+/** Is the value at `path`, or one that holds it, marked secret? */
+export function isSecretAt(root: JsonSchema, path: Path): boolean {
+  return path.some((_, i) =>
+    schemasAt(root, path.slice(0, i + 1)).some((schema) =>
+      [...alternatives(root, schema)].some((one) => one.secret === true)
+    )
+  );
+}
+
+/**
+ * Every secret in `value`: all texts and numbers below a key that is marked, and the password of each URL wherever
+ * it stands.
+ */
+export function secretsIn(root: JsonSchema, value: unknown): string[] {
+  const secrets = new Set<string>();
+  collect([root], value, false);
+  return [...secrets];
+
+  function collect(schemas: JsonSchema[], value: unknown, inSecret: boolean): void {
+    const all = schemas.flatMap((schema) => [...alternatives(root, schema)]);
+    const secret = inSecret || all.some((one) => one.secret === true);
+    if (typeof value === "object" && value !== null) {
+      const entries = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
+      for (const [step, inner] of entries) {
+        collect(schemas.flatMap((schema) => [...below(root, schema, step)]), inner, secret);
+      }
+    } else if (
+      secret && value !== undefined && value !== null && value !== "" && typeof value !== "boolean"
+    ) {
+      secrets.add(String(value));
+    }
+    if (typeof value === "string") { for (const password of passwordsOf(value)) secrets.add(password); }
+  }
+}
+
+/** The password in a URL's user part, as written and decoded. */
+function passwordsOf(text: string): string[] {
+  const written = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text)?.[1];
+  if (written === undefined) return [];
+  try {
+    return [...new Set([written, decodeURIComponent(written)])];
+  } catch {
+    return [written];
+  }
+}
