@@ -1,10 +1,9 @@
 /** Streams, records and batches for tests, the same in every run. */
-import { type Batch, batchFromData, type Position } from "../../formats/data/batch.ts";
+import { type Batch, batchFromData, orderText, type Position } from "../../formats/data/batch.ts";
 import { BatchWriter } from "../../formats/data/batch_writer.ts";
 import type { Layout } from "../../formats/data/envelope.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
-import { orderText } from "../../formats/data/batch.ts";
 import { FAKE_START_MICROS } from "./clock.ts";
 
 /** `public.orders` of the database `shop`. */
