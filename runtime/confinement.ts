@@ -86,9 +86,10 @@ export function requireConfinement(results: readonly ProbeResult[]): void {
   );
 }
 
+/** A compiled program has no way to load what was not compiled into it, and says so in its own words. */
 function isDenial(error: unknown): boolean {
   const { name, message } = error as Error;
-  return name === "NotCapable" || /Requires \w+ access/.test(message);
+  return name === "NotCapable" || /Requires \w+ access|^Module not found/.test(message);
 }
 
 /** An error that a denial caused, in the words of whoever wrote the pipeline file; undefined for other errors. */
