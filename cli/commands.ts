@@ -12,6 +12,13 @@ const SHUTDOWN_TIMEOUT: Option = {
   description: "How long a drain may take before the process gives up",
 };
 
+/** For files of other versions, whose keys were read and then ignored. */
+const UNKNOWN_KEYS: Option = {
+  name: "allow-unknown-keys",
+  type: "boolean",
+  description: "Warn about keys that nobody knows, instead of refusing them",
+};
+
 function format(choices: readonly string[]): Option {
   return {
     name: "format",
@@ -32,7 +39,7 @@ export const COMMANDS: readonly Command[] = [
       "and moves data until it is stopped or every source has ended. A position is saved only after the sink has made " +
       "the data durable, so a crash loses nothing: the next run goes on from there.\n\n" +
       "Ctrl-C or SIGTERM drains: sources stop, what was read is written and saved. A second signal aborts.",
-    options: [SHUTDOWN_TIMEOUT],
+    options: [SHUTDOWN_TIMEOUT, UNKNOWN_KEYS],
     json: true,
     startsWorkers: true,
     examples: [
@@ -49,6 +56,7 @@ export const COMMANDS: readonly Command[] = [
     description:
       "Reads the file and reports every problem at once, each with file, line, column, and what to do about " +
       "it. Nothing is connected to, nothing is written; variables that are not set are warnings.",
+    options: [UNKNOWN_KEYS],
     json: true,
     examples: [
       ["rivven-connect validate", "check ./connect.yaml"],
@@ -65,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
       "Prints the flows that a pipeline file stands for, the delivery guarantee of each and why it is no " +
       "better, and for every worker the exact hosts, files and variables that it may reach. Secrets are masked. " +
       "Nothing is connected to.",
+    options: [UNKNOWN_KEYS],
     json: true,
     examples: [
       ["rivven-connect plan", "explain ./connect.yaml"],
@@ -89,6 +98,7 @@ export const COMMANDS: readonly Command[] = [
         description: "How long one connector's checks may take",
       },
       { name: "offline", type: "boolean", description: "Only validate the file" },
+      UNKNOWN_KEYS,
     ],
     json: true,
     startsWorkers: true,
@@ -119,6 +129,7 @@ export const COMMANDS: readonly Command[] = [
         default: "60s",
         description: "How long it may take",
       },
+      UNKNOWN_KEYS,
     ],
     json: true,
     startsWorkers: true,
@@ -154,6 +165,7 @@ export const COMMANDS: readonly Command[] = [
         default: "30s",
         description: "How long to wait for them",
       },
+      UNKNOWN_KEYS,
     ],
     json: true,
     startsWorkers: true,

@@ -7,4 +7,11 @@ interface Implementation {
 }
 
 /** The code of every connector of this build, by type; each loads when it is called. For workers. */
-export const implementations: Readonly<Record<string, Implementation>> = {};
+export const implementations: Readonly<Record<string, Implementation>> = {
+  datagen: {
+    source: () => import("./datagen/source.ts"),
+  },
+  stdout: {
+    sink: () => import("./stdout/sink.ts"),
+  },
+};

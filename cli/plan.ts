@@ -1,0 +1,129 @@
+/**
+ * `rivven-connect plan`: what would run, what it promises, and what each worker may touch, with secrets masked. No
+ * network.
+ */
+import { stringify } from "yaml";
+import { definitions } from "../connectors/registry.gen.ts";
+import type { Plan, PlannedConnector, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
+import { findConnector } from "../runtime/registry.ts";
+import { type Arguments, EXIT } from "./command.ts";
+import { describeGuarantee } from "./describe.ts";
+import { maskSecrets } from "./fields.ts";
+import type { Output } from "./output.ts";
+import { requirePlan } from "./pipeline_file.ts";
+import { listRights } from "./rights.ts";
+import { renderTable } from "./table.ts";
+
+/** `plan`. */
+export function run(args: Arguments, output: Output): Promise<number> {
+  const plan = requirePlan(args, output);
+  if (!plan) return Promise.resolve(EXIT.usage);
+  if (output.json) output.printJson(planAsData(plan));
+  else output.print(planText(plan, output));
+  return Promise.resolve(EXIT.ok);
+}
+
+/** The plan without its secrets. */
+function planAsData({ secrets: _, ...plan }: Plan) {
+  return {
+    ...plan,
+    sources: plan.sources.map((source) => ({
+      ...masked(source),
+      flows: source.flows.map((flow) => ({ ...flow, sink: masked(flow.sink) })),
+    })),
+  };
+}
+
+function masked<Connector extends PlannedConnector>(connector: Connector): Connector {
+  const found = findConnector(definitions, connector.connector);
+  return { ...connector, config: found ? maskSecrets(connector.config, found.definition) : connector.config };
+}
+
+function planText(plan: Plan, output: Output): string {
+  const { bold, dim } = output.style;
+  const flows = plan.sources.flatMap((source) => source.flows.map((flow) => flowText(source, flow, output)));
+  const workers = plan.sources.flatMap((source) => [
+    { connector: source, label: source.name },
+    ...source.flows.map((flow) => ({
+      connector: flow.sink,
+      label: `${flow.sink.name} ${dim(`(${flow.name})`)}`,
+    })),
+  ]);
+  return [
+    bold(flows.length === 1 ? "1 flow" : `${flows.length} flows`) +
+    dim(`  positions and dead letters in ${plan.settings.stateDir}`),
+    "",
+    flows.join("\n\n"),
+    "",
+    bold("Workers and what each may touch") + dim("  everything else is denied"),
+    renderTable(workers.flatMap(({ connector, label }) => workerRows(connector, label, output)), {
+      width: output.width,
+      indent: "  ",
+    }),
+    "",
+    bold("Configuration") + dim("  defaults filled in, secrets masked"),
+    workers.map(({ connector, label }) => configText(connector, label, output)).join("\n"),
+  ].join("\n");
+}
+
+function flowText(source: PlannedSource, flow: PlannedFlow, output: Output): string {
+  const { bold, dim, cyan, green, yellow } = output.style;
+  const certain = flow.guarantee === "exactly_once" ? green : yellow;
+  const rows = [
+    ["guarantee", `${certain(describeGuarantee(flow.guarantee))}: ${flow.guaranteeReason}`],
+    ["takes", streamsOf(source, flow)],
+    ["written as", flow.layout],
+    ["on error", ON_ERROR[flow.onError](flow)],
+    ["limit", limitOf(source, flow)],
+    ["commits", commitsOf(flow)],
+  ].map(([name, text]) => [dim(name), text]);
+  return `${bold(flow.name)}  ${cyan(source.name)} ${dim(source.connector)} → ${cyan(flow.sink.name)} ` +
+    `${dim(flow.sink.connector)}\n${renderTable(rows, { width: output.width, indent: "  " })}`;
+}
+
+const ON_ERROR: Readonly<Record<PlannedFlow["onError"], (flow: PlannedFlow) => string>> = {
+  stop: () => "stop: a record that can't be written stops the flow, and nothing behind it is acknowledged",
+  skip: () => "skip: a record that can't be written is logged and left out",
+  dead_letter: ({ deadLetterMaxRatio }) =>
+    "dead_letter: a record that can't be written is kept aside; the flow stops when more than " +
+    `${Math.round(deadLetterMaxRatio * 100)} % of the last 1000 were`,
+};
+
+function streamsOf(source: PlannedSource, flow: PlannedFlow): string {
+  if (flow.streams.length > 0) return flow.streams.join(", ");
+  const named = source.streams.map(({ name, namespace }) => namespace ? `${namespace}.${name}` : name);
+  return named.length > 0 ? named.join(", ") : "all streams of the source";
+}
+
+function limitOf(source: PlannedSource, flow: PlannedFlow): string {
+  const perSecond = (n: number) => `${n.toLocaleString("en")} records/s`;
+  const limits = [
+    ...(flow.eventsPerSecond > 0 ? [perSecond(flow.eventsPerSecond)] : []),
+    ...(source.eventsPerSecond > 0
+      ? [`${perSecond(source.eventsPerSecond)} for all flows of ${source.name}`]
+      : []),
+  ];
+  return limits.join("; ") || "none";
+}
+
+function commitsOf({ batch }: PlannedFlow): string {
+  const limits =
+    `${batch.maxRecords.toLocaleString("en")} records, ${batch.maxBytes.toLocaleString("en")} bytes or ` +
+    `${batch.maxWaitMs.toLocaleString("en")} ms`;
+  return batch.cheap ? `whenever nothing waits, at the latest after ${limits}` : `after ${limits}`;
+}
+
+function workerRows(connector: PlannedConnector, label: string, { style }: Output): string[][] {
+  const { cyan, dim } = style;
+  const rights = listRights(connector.permissions);
+  const lines = rights.length > 0 ? rights.map(({ verb, what }) => [verb, what]) : [[dim("nothing"), ""]];
+  return lines.map((line, i) =>
+    i === 0 ? [cyan(label), `${connector.role} ${connector.connector}`, ...line] : ["", "", ...line]
+  );
+}
+
+function configText(connector: PlannedConnector, label: string, { style }: Output): string {
+  const { config } = masked(connector);
+  const text = stringify(config ?? {}, { lineWidth: 0 }).trimEnd();
+  return `  ${style.cyan(label)}\n${text.split("\n").map((line) => `    ${line}`).join("\n")}`;
+}
