@@ -174,7 +174,7 @@ export class BatchWriter {
 
   /**
    * Starts a record. `group` and `index` are its order (events of one group count up); group undefined: no order.
-   * Requires `!isFull`.
+   * `suffix` tells records of one index apart: `.1` for a tombstone after its delete. Requires `!isFull`.
    */
   begin(
     stream: Stream,
@@ -182,6 +182,7 @@ export class BatchWriter {
     timeMicros: bigint,
     group: string | undefined,
     index: number,
+    suffix?: string,
   ): void {
     const i = this.length;
     this.stream = stream;
@@ -189,7 +190,7 @@ export class BatchWriter {
     this.timeMicros = timeMicros;
     this.orderIndex = group === undefined ? NaN : index;
     this.#group = group;
-    this.#suffix = undefined;
+    this.#suffix = suffix;
     this.#hasBefore = this.#hasAfter = this.#keyFromBefore = false;
     this.#keyFound = 0;
     this.#openKey = -1;
@@ -260,7 +261,7 @@ export class BatchWriter {
    * Ends a record.
    *
    * @param own members of `source` that only this connector has, as JSON text that starts with a comma; may be one
-   * array for many records
+   * array for many records, and must stay as it is until a record with another one has ended
    */
   end(own: Uint8Array = NO_MEMBERS): void {
     this.#own = own;
@@ -549,27 +550,52 @@ export class BatchWriter {
     return text;
   }
 
+  /** The last `source` object: what it was made for, its opening, and all of it once own members came twice. */
   #sourceFor:
-    | { stream: Stream; timeMicros: bigint; own: Uint8Array; snapshot: string; text: Uint8Array }
+    | {
+      readonly stream: Stream;
+      readonly timeMicros: bigint;
+      readonly snapshot: string;
+      readonly common: Uint8Array;
+      readonly lane: Uint8Array;
+      own: Uint8Array | undefined;
+      text: Uint8Array | undefined;
+    }
     | undefined;
 
   /** The whole `source` object, with lane and order. */
   sourceObject(): void {
     const { stream, timeMicros } = this;
+    const own = this.#own;
     const snapshot = this.snapshotMarker ?? (this.operation === "snapshot" ? "true" : "false");
     let made = this.#sourceFor;
     if (
-      !made || made.stream !== stream || made.timeMicros !== timeMicros || made.own !== this.#own ||
-      made.snapshot !== snapshot
+      !made || made.stream !== stream || made.timeMicros !== timeMicros || made.snapshot !== snapshot
     ) {
       const common = utf8.encode(commonSource(this.origin, stream, timeMicros, snapshot));
-      const lane = utf8.encode(this.lane === "" ? "" : JSON.stringify(this.lane).slice(1, -1));
-      const text = joined(common, this.#own, LANE_MEMBER, lane, ORDER_MEMBER);
-      this.#sourceFor = made = { stream, timeMicros, own: this.#own, snapshot, text };
+      const name = utf8.encode(this.lane === "" ? "" : JSON.stringify(this.lane).slice(1, -1));
+      const lane = joined(LANE_MEMBER, name, ORDER_MEMBER);
+      this.#sourceFor = made = {
+        stream,
+        timeMicros,
+        snapshot,
+        common,
+        lane,
+        own: undefined,
+        text: undefined,
+      };
     }
     const span = this.length * SPAN_WIDTH + SOURCE;
     this.#columns.spans[span] = this.#here();
-    this.literal(made.text);
+    if (made.own === own) this.literal(made.text ??= joined(made.common, own, made.lane));
+    else {
+      // Members that change with every record are not worth a text of their own.
+      made.own = own;
+      made.text = undefined;
+      this.literal(made.common);
+      this.literal(own);
+      this.literal(made.lane);
+    }
     this.#orderValue();
     this.reserve(1);
     this.bytes[this.at++] = CLOSE;
