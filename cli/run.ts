@@ -108,7 +108,7 @@ async function withDeadline<T>(
 ): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const start = () => timer = setTimeout(late.resolve, timeoutMs);
+  const start = () => timer = setTimeout(() => late.resolve(undefined), timeoutMs);
   if (drain.aborted) start();
   else drain.addEventListener("abort", start, { once: true });
   try {
