@@ -1,4 +1,7 @@
-/** The pipeline file of a command line: found, read, planned; problems are printed. run, check, discover, … use it. */
+/**
+ * The pipeline file of a command line: found, read, planned; its problems printed. Every command that works on a file
+ * starts here.
+ */
 import { definitions } from "../connectors/registry.gen.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import { type Config, readConfig, type ReadResult } from "../runtime/config.ts";
@@ -6,6 +9,7 @@ import { makePlan, type Plan, type PlanSettings } from "../runtime/plan.ts";
 import type { Problem } from "../runtime/problem.ts";
 import type { Arguments } from "./command.ts";
 import type { Output } from "./output.ts";
+import type { Style } from "./style.ts";
 
 /** Tried in this order when no file is named. */
 const DEFAULT_FILES = ["connect.yaml", "rivven-connect.yaml"];
@@ -28,44 +32,97 @@ export async function readPipelineText(args: Arguments): Promise<PipelineText> {
     try {
       return { file, text: Deno.readTextFileSync(file) };
     } catch (cause) {
-      if (named === undefined && cause instanceof Deno.errors.NotFound) continue;
-      const why = cause instanceof Deno.errors.NotFound ? "there is no such file" : (cause as Error).message;
+      if (cause instanceof Deno.errors.NotFound) continue;
+      const why = cause instanceof Error ? cause.message.replace(/ \(os error \d+\)/, "") : String(cause);
       throw new ConnectorError(`Cannot read the pipeline file "${file}": ${why}`, {
         code: "config_file",
-        hint: "Name the file with -c PATH",
+        hint: "Check that it is a file and that this user may read it",
       });
     }
   }
-  throw new ConnectorError(`There is no ${DEFAULT_FILES.join(" or ")} in ${Deno.cwd()}`, {
+  const where = `in ${Deno.cwd()}`;
+  if (named !== undefined) {
+    throw new ConnectorError(`There is no file "${named}"`, {
+      code: "config_file",
+      hint: named.startsWith("/") ? "Name the file with -c PATH" : `Looked for it ${where}`,
+    });
+  }
+  throw new ConnectorError(`There is no ${DEFAULT_FILES.join(" or ")} ${where}`, {
     code: "config_file",
     hint: "Name the file with -c PATH, or write one with: rivven-connect init > connect.yaml",
   });
 }
 
 /** Parses and checks it, with the variables and files of this machine. */
-export function parsePipeline({ file, text }: PipelineText, unsetVariables: "error" | "warning"): ReadResult {
+export function parsePipeline(
+  { file, text }: PipelineText,
+  unsetVariables: "error" | "warning",
+  args: Arguments,
+): ReadResult {
   return readConfig(text, {
     file,
     definitions,
     unsetVariables,
     env: (name) => Deno.env.get(name),
     readFile: (path) => Deno.readTextFileSync(path),
+    allowUnknownKeys: args.flag("allow-unknown-keys"),
   });
 }
 
-/** Prints problems as `file:line:column: what`, each with what to do about it. */
+/** `connect.yaml:12:7: Unknown key "prot"`, and below it what to do. */
+export function problemText({ file, line, column, severity, message, hint }: Problem, style: Style): string {
+  const kind = severity === "warning" ? `${style.yellow("warning")}: ` : "";
+  const hints = (hint?.split("\n") ?? []).map((text) => `\n  ${style.cyan("→")} ${text}`).join("");
+  return `${style.bold(`${file}:${line}:${column}`)}: ${kind}${message}${hints}`;
+}
+
+/** Prints problems on standard error. */
 export function sayProblems(problems: readonly Problem[], output: Output): void {
-  const { red, yellow, cyan, bold } = output.errorStyle;
-  for (const { file, line, column, severity, message, hint } of problems) {
-    const word = severity === "error" ? red("error") : yellow("warning");
-    output.say(`${bold(`${file}:${line}:${column}`)}: ${word}: ${message}`);
-    for (const text of hint?.split("\n") ?? []) output.say(`  ${cyan("→")} ${text}`);
-  }
+  for (const problem of problems) output.say(problemText(problem, output.errorStyle));
+}
+
+/** `2 errors and 1 warning`. */
+export function countProblems(problems: readonly Problem[]): string {
+  const count = (severity: Problem["severity"], noun: string) => {
+    const n = problems.filter((problem) => problem.severity === severity).length;
+    return n === 0 ? [] : [`${n} ${noun}${n === 1 ? "" : "s"}`];
+  };
+  return [...count("error", "error"), ...count("warning", "warning")].join(" and ") || "no problems";
 }
 
 export interface Loaded {
   readonly config: Config;
   readonly plan: Plan;
+}
+
+/** All that there is to say about a pipeline file. */
+export interface Examined extends Partial<Loaded> {
+  readonly file: string;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Reads, checks and plans the file; from here on its secrets are in nothing that `output` prints.
+ *
+ * @returns without a config where there is an error or a variable is not set, without a plan where nothing runs
+ * @throws {ConnectorError} kind `config` when there is no file; what stands in it never throws
+ */
+export async function examine(
+  args: Arguments,
+  output: Output,
+  unsetVariables: "error" | "warning",
+): Promise<Examined> {
+  const text = await readPipelineText(args);
+  const { config, problems, secrets } = parsePipeline(text, unsetVariables, args);
+  output.addSecrets(secrets);
+  const planned = config && makePlan(config, definitions, { settings: settingsFrom(args) });
+  output.addSecrets(planned?.plan?.secrets ?? []);
+  return {
+    file: text.file,
+    config,
+    plan: planned?.plan,
+    problems: [...problems, ...(planned?.problems ?? [])],
+  };
 }
 
 /**
@@ -74,36 +131,27 @@ export interface Loaded {
  * @throws {ConnectorError} kind `config` when there is an error among them
  */
 export async function loadPlan(args: Arguments, output: Output): Promise<Loaded> {
-  const text = await readPipelineText(args);
-  const read = parsePipeline(text, "error");
-  output.addSecrets(read.secrets);
-  const planned = read.config && makePlan(read.config, definitions, { settings: settingsFrom(args) });
-  const problems = [...read.problems, ...(planned?.problems ?? [])];
+  const { file, config, plan, problems } = await examine(args, output, "error");
   sayProblems(problems, output);
-  if (read.config && planned?.plan) return { config: read.config, plan: planned.plan };
-  const errors = problems.filter(({ severity }) => severity === "error").length;
-  throw new ConnectorError(`"${text.file}" has ${errors === 1 ? "an error" : `${errors} errors`}`, {
-    code: "config_invalid",
-  });
+  if (config && plan) return { config, plan };
+  throw new ConnectorError(`${file} has ${countProblems(problems)}`, { code: "config_invalid" });
 }
 
 /** What flags and variables say over the file: flag, then variable, then file. */
 function settingsFrom(args: Arguments): Partial<PlanSettings> {
+  const level = args.text("log-level") ?? (args.flag("verbose") ? "debug" : levelFromEnvironment());
+  const format = args.text("log-format");
+  const shutdownTimeoutMs = args.number("shutdown-timeout");
   return {
-    logLevel: (args.text("log-level") ?? (args.flag("verbose") ? "debug" : levelFromEnvironment())) as
-      | PlanSettings["logLevel"]
-      | undefined,
-    logFormat: args.text("log-format") as PlanSettings["logFormat"] | undefined,
-    shutdownTimeoutMs: args.number("shutdown-timeout"),
+    ...(level ? { logLevel: level as PlanSettings["logLevel"] } : {}),
+    ...(format ? { logFormat: format as PlanSettings["logFormat"] } : {}),
+    ...(shutdownTimeoutMs !== undefined ? { shutdownTimeoutMs } : {}),
   };
 }
 
 /** Earlier versions read RUST_LOG; a plain level in it still counts. */
 function levelFromEnvironment(): string | undefined {
-  const level = Deno.env.get("RUST_LOG")?.toLowerCase();
-  return level && ["debug", "info", "warn", "error"].includes(level)
-    ? level
-    : level === "trace"
-    ? "debug"
-    : undefined;
+  const level = Deno.env.get("RUST_LOG")?.trim().toLowerCase();
+  if (level === "trace") return "debug";
+  return level && ["debug", "info", "warn", "error"].includes(level) ? level : undefined;
 }

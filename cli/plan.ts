@@ -9,18 +9,17 @@ import { findConnector } from "../runtime/registry.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { describeGuarantee } from "./describe.ts";
 import { maskSecrets } from "./fields.ts";
+import { loadPlan } from "./load.ts";
 import type { Output } from "./output.ts";
-import { requirePlan } from "./pipeline_file.ts";
 import { listRights } from "./rights.ts";
 import { renderTable } from "./table.ts";
 
 /** `plan`. */
-export function run(args: Arguments, output: Output): Promise<number> {
-  const plan = requirePlan(args, output);
-  if (!plan) return Promise.resolve(EXIT.usage);
+export async function run(args: Arguments, output: Output): Promise<number> {
+  const { plan } = await loadPlan(args, output);
   if (output.json) output.printJson(planAsData(plan));
   else output.print(planText(plan, output));
-  return Promise.resolve(EXIT.ok);
+  return EXIT.ok;
 }
 
 /** The plan without its secrets. */

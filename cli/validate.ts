@@ -1,12 +1,12 @@
 /** `rivven-connect validate`: every problem of a pipeline file at once, for people or for an editor. No network. */
 import { type Arguments, EXIT } from "./command.ts";
 import { describeGuarantee } from "./describe.ts";
+import { countProblems, examine, type Examined, problemText } from "./load.ts";
 import type { Output } from "./output.ts";
-import { countProblems, type PipelineFile, problemText, readPipelineFile } from "./pipeline_file.ts";
 
 /** `validate`. */
-export function run(args: Arguments, output: Output): Promise<number> {
-  const result = readPipelineFile(args, output, { unsetVariables: "warning" });
+export async function run(args: Arguments, output: Output): Promise<number> {
+  const result = await examine(args, output, "warning");
   const errors = result.problems.filter(({ severity }) => severity === "error").length;
   if (output.json) {
     output.printJson({
@@ -21,14 +21,14 @@ export function run(args: Arguments, output: Output): Promise<number> {
     if (result.problems.length > 0) output.print();
     output.print(errors === 0 ? successText(result, output) : failureText(result, output));
   }
-  return Promise.resolve(errors === 0 ? EXIT.ok : EXIT.usage);
+  return errors === 0 ? EXIT.ok : EXIT.usage;
 }
 
-function failureText({ file, problems }: PipelineFile, { style }: Output): string {
+function failureText({ file, problems }: Examined, { style }: Output): string {
   return `${style.red("✗")} ${file} has ${countProblems(problems)}`;
 }
 
-function successText({ file, plan, problems }: PipelineFile, { style }: Output): string {
+function successText({ file, plan, problems }: Examined, { style }: Output): string {
   const warnings = problems.length > 0 ? `, with ${countProblems(problems)}` : "";
   const flows = (plan?.sources ?? []).flatMap((source) =>
     source.flows.map((flow) =>
