@@ -194,6 +194,11 @@ export interface SourceContext extends ConnectorContext {
   readonly batchWriter: (limits?: BatchWriterLimits) => BatchWriter;
   /** The `streams:` of the pipeline file; empty: all that the connector's own keys select. */
   readonly streams: readonly StreamSelection[];
+  /**
+   * True: only a look. Records are read and nothing is acknowledged; the source leaves no trace on the other side,
+   * such as a replication slot.
+   */
+  readonly preview: boolean;
   /** Tells people how far it is; cheap, call it as often as something changed. */
   readonly progress: (progress: SourceProgress) => void;
 }

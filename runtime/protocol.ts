@@ -40,6 +40,7 @@ export interface OpenSource extends OpenCommon {
   readonly origin: Origin;
   readonly layout: Layout;
   readonly streams: readonly StreamSelection[];
+  readonly preview: boolean;
 }
 
 export interface OpenSink extends OpenCommon {

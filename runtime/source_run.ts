@@ -75,7 +75,14 @@ class SourceRun implements AsyncDisposable {
     const { name, connector, layout, streams } = this.#plan;
     const origin = { connector, name, version: this.#context.programVersion };
     await this.#orFail(Promise.all([
-      this.#source.call("open", { ...this.#opening(this.#plan), role: "source", origin, layout, streams }),
+      this.#source.call("open", {
+        ...this.#opening(this.#plan),
+        role: "source",
+        origin,
+        layout,
+        streams,
+        preview: false,
+      }),
       ...this.#flows.map(({ plan, remote }) =>
         remote.call("open", {
           ...this.#opening(plan.sink),

@@ -172,12 +172,13 @@ class WorkerHost {
   };
 
   async #openSource(open: OpenSource): Promise<void> {
-    const { origin, layout, streams } = open;
+    const { origin, layout, streams, preview } = open;
     const { openSource } = await this.#load<SourceModule>("source", open.connector);
     this.#source = await openSource(open.config as never, {
       ...this.#context(),
       layout,
       streams,
+      preview,
       batchWriter: (limits) =>
         new BatchWriter({ ...limits, origin, layout, nowMicros: systemClock.nowMicros, pool: this.#pool }),
       progress: (progress) => this.#progress = progress,
