@@ -56,7 +56,7 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
       // A rule over several keys can't be judged while one of them has no value.
       if (isUnset(path) || (issue.code === "custom" && holdsUnset())) continue;
       const { message, hint } = describe(issue, prepared);
-      report({ path, message, hint });
+      report({ path, onKey: issue.code === "invalid_key", message, hint });
     }
     return undefined;
   }
@@ -109,26 +109,18 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
       case "invalid_type":
         if (value === undefined) return { message: `Missing key ${label}`, hint: described };
         if (value === null) return { message: `${label} has no value`, hint: described };
-        return { message: `${label} must be ${wanted(issue)}, not ${kindOf(value)}`, hint: described };
-      case "invalid_value": {
-        if (value === undefined) return { message: `Missing key ${label}`, hint: described };
-        const choices = issue.values.map(String);
-        const message = choices.length === 1
-          ? `${label} must be ${choices[0]}`
-          : `${label} must be one of ${choices.join(", ")}`;
-        if (!mayShow(path, value)) return { message, hint: described };
         return {
-          message: `${message}, not ${JSON.stringify(value)}`,
-          hint: didYouMean(String(value), choices),
+          message: `${label} must be ${joined(wanted(issue))}, not ${kindOf(value)}`,
+          hint: described,
         };
-      }
+      case "invalid_value":
+        return describeChoice(issue.values.map(String), label, path, value, described);
       case "invalid_union": {
         if (value === undefined) return { message: `Missing key ${label}`, hint: described };
-        const kinds = issue.errors.flatMap((branch) => branch.map((inner) => wanted(inner)));
-        const choices = kinds.length > 0
-          ? kinds
-          : ((issue as { options?: unknown[] }).options ?? []).map(String);
-        const message = choices.length > 0 ? `${label} must be ${joined(choices)}` : `${label} is not valid`;
+        const { options: choices } = issue as { options?: readonly unknown[] };
+        if (choices !== undefined) return describeChoice(choices.map(String), label, path, value, described);
+        const kinds = new Set(issue.errors.flat().flatMap(wanted));
+        const message = kinds.size > 0 ? `${label} must be ${joined([...kinds])}` : `${label} is not valid`;
         return { message, hint: described };
       }
       case "too_small":
@@ -163,6 +155,22 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
     }
   }
 
+  function describeChoice(
+    choices: readonly string[],
+    label: string,
+    path: Path,
+    value: unknown,
+    described: string | undefined,
+  ): { message: string; hint?: string } {
+    if (value === undefined) return { message: `Missing key ${label}`, hint: described };
+    const message = `${label} must be ${choices.length > 1 ? "one of " : ""}${choices.join(", ")}`;
+    if (!mayShow(path, value)) return { message, hint: described };
+    return {
+      message: `${message}, not ${JSON.stringify(value)}`,
+      hint: didYouMean(String(value), choices) ?? described,
+    };
+  }
+
   /** May a message hold this value? Only if it stands in the file itself and is no secret. */
   function mayShow(path: Path, value: unknown): boolean {
     return typeof value !== "object" && !document.isFilledIn([...at, ...path]) &&
@@ -194,8 +202,9 @@ function flatten(issue: Issue, base: Path, root: unknown): Issue[] {
   return best.flatMap((inner) => flatten(inner as Issue, path, root));
 }
 
-function wanted(issue: z.core.$ZodIssue | z.core.$ZodRawIssue): string {
-  if (issue.code === "invalid_value") return (issue.values as unknown[]).map(String).join(" or ");
+/** What the schema would take instead, in words. */
+function wanted(issue: Issue): string[] {
+  if (issue.code === "invalid_value") return issue.values.map(String);
   const expected = String((issue as { expected?: unknown }).expected ?? "something else");
   const words: Record<string, string> = {
     string: "text",
@@ -208,7 +217,7 @@ function wanted(issue: z.core.$ZodIssue | z.core.$ZodRawIssue): string {
     record: "a map of keys and values",
     null: "empty",
   };
-  return words[expected] ?? expected;
+  return [words[expected] ?? expected];
 }
 
 function kindOf(value: unknown): string {
@@ -235,8 +244,7 @@ function wordsOf(message: string, label = "The value"): string {
 }
 
 function joined(words: readonly string[]): string {
-  const unique = [...new Set(words)];
-  return unique.length < 2 ? unique.join("") : `${unique.slice(0, -1).join(", ")} or ${unique.at(-1)}`;
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
 /** Removes a key from a tree of plain values; false when it isn't there. */

@@ -5,19 +5,28 @@ import { closestMatch } from "leven";
 const MAX_LISTED = 16;
 
 /**
- * The candidate that was probably meant by `written`, or undefined when none is close: one typing mistake in three
- * letters is close, and so is a name that goes on or ends early (`postgres` for `postgres-cdc`).
+ * The candidate that was probably meant by `written`, or undefined when none is close. Close is: one typing mistake in
+ * three letters, two letters swapped, a name that goes on or ends early (`postgres` for `postgres-cdc`).
  */
 export function closest(written: string, candidates: Iterable<string>): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[-_ .]/g, "");
   const wanted = plain(written);
   const names = new Map([...candidates].map((name) => [plain(name), name]));
   const maxDistance = Math.max(1, Math.floor(wanted.length / 3));
-  const match = names.has(wanted) ? wanted : closestMatch(wanted, [...names.keys()], { maxDistance });
+  const match = names.has(wanted)
+    ? wanted
+    : closestMatch(wanted, [...names.keys()], { maxDistance }) ?? swapped(wanted, [...names.keys()]);
   if (match !== undefined) return names.get(match);
   if (wanted.length < 3) return undefined;
   const longer = [...names].filter(([name]) => name.startsWith(wanted) || wanted.startsWith(name));
   return longer.length === 1 ? longer[0][1] : undefined;
+}
+
+/** A short word with two letters swapped is two mistakes for the Levenshtein distance. */
+function swapped(wanted: string, names: readonly string[]): string | undefined {
+  const letters = (text: string) => [...text].toSorted().join("");
+  const same = names.filter((name) => letters(name) === letters(wanted));
+  return closestMatch(wanted, same, { maxDistance: 2 });
 }
 
 /** The same as a sentence, or undefined; `otherwise` lists what there is when nothing is close. */

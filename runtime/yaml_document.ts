@@ -61,6 +61,7 @@ export class YamlDocument {
       prettyErrors: false,
       uniqueKeys: false, // looked at below, where both places are known
       strict: true,
+      resolveKnownTags: false, // tags of YAML 1.1 make dates, sets and bytes, which no key takes
     });
     let lastLine = 0;
     for (const error of document.errors) {
@@ -209,7 +210,7 @@ export class YamlDocument {
     for (const [value, label] of [...labels].toSorted(([a], [b]) => b.length - a.length)) {
       if (value === "") continue;
       // A short value (`1`, `on`) is a part of many words: only the whole word is it.
-      const escaped = value.replaceAll(/[\\^$.*+?()[\]{}|\/-]/g, "\\$&");
+      const escaped = value.replaceAll(/[\\^$.*+?()[\]{}|\/]/g, "\\$&");
       const pattern = value.length >= 4 ? escaped : `(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`;
       for (let i = pieces.length - 1; i >= 0; i--) {
         if (pieces[i].final) continue;
