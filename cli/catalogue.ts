@@ -8,7 +8,7 @@ import { UsageError } from "./command.ts";
  *
  * @throws {UsageError} with the nearest name
  */
-export function findConnector(
+export function connectorNamed(
   name: string,
   definitions: readonly ConnectorDefinition[],
 ): ConnectorDefinition {

@@ -30,10 +30,8 @@ export function describeConnector(
     ...(source ? [{ name: "as a source", text: describeSource(source) }] : []),
     ...(sink ? [{ name: "as a sink", text: describeSink(sink) }] : []),
     ...rights.map(({ role, permissions }) => ({
-      name: "may touch",
-      text:
-        `${describeRights(permissions)}${rights.length > 1 ? ` (${role})` : ""} with the example below; ` +
-        "it depends on the config, see: rivven-connect plan",
+      name: `as a ${role}, may`,
+      text: `${describeRights(permissions)} (with the example; rivven-connect plan tells it for your file)`,
     })),
     ...(author ? [{ name: "author", text: author }] : []),
     ...(license ? [{ name: "license", text: license }] : []),
@@ -96,14 +94,17 @@ function size(bytes: number): string {
   return bytes >= 1 << 20 ? `${Math.round(bytes / (1 << 20))} MiB` : `${Math.round(bytes / 1024)} KiB`;
 }
 
-/** The rights that its workers get in the definition's own example. */
+/** The rights that its worker gets in the definition's own example, for each of its sides that the example shows. */
 export function exampleRights(definition: ConnectorDefinition, definitions: readonly ConnectorDefinition[]) {
   const config = readExample(definition, definitions);
   const entries = [
     ...(config?.sources ?? []).map((entry) => ({ ...entry, role: "source" as const })),
     ...(config?.sinks ?? []).map((entry) => ({ ...entry, role: "sink" as const })),
   ].filter(({ connector }) => connector === definition.type);
-  return entries.map(({ role, config }) => ({ role, permissions: definition.permissions(config, role) }));
+  return (["source", "sink"] as const).flatMap((role) => {
+    const first = entries.find((entry) => entry.role === role);
+    return first ? [{ role, permissions: definition.permissions(first.config, role) }] : [];
+  });
 }
 
 /**

@@ -9,9 +9,9 @@ const KINDS: readonly (readonly [kind: keyof Permissions, verb: string])[] = [
   ["sys", "ask the system for"],
 ];
 
-/** `reach db:5432; read /etc/ca.pem`, or `nothing`. */
+/** `reach db:5432; read /etc/ca.pem`, or `touch nothing outside`. */
 export function describeRights(permissions: Permissions): string {
-  return listRights(permissions).map(({ verb, what }) => `${verb} ${what}`).join("; ") || "nothing";
+  return listRights(permissions).map(({ verb, what }) => `${verb} ${what}`).join("; ") || "touch nothing outside";
 }
 
 /** The same, one kind of right each; empty: none at all. */

@@ -2,7 +2,7 @@
 import { CATEGORIES, type Category, type ConnectorDefinition } from "../connectors/contract.ts";
 import { definitions } from "../connectors/registry.gen.ts";
 import { jsonSchemaOf } from "../runtime/json_schema.ts";
-import { aliasesOf, findConnector, rolesOf, selectConnectors } from "./catalogue.ts";
+import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { describeConnector, exampleRights } from "./describe.ts";
 import { configFields, type Field, showJson } from "./fields.ts";
@@ -16,7 +16,7 @@ export function run(args: Arguments, output: Output): Promise<number> {
     throw new UsageError(`"spec" explains one connector at a time, not "${extra}" too`);
   }
   if (name === undefined) printCatalogue(args, output);
-  else printConnector(findConnector(name, definitions), args, output);
+  else printConnector(connectorNamed(name, definitions), args, output);
   return Promise.resolve(EXIT.ok);
 }
 
