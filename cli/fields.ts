@@ -271,6 +271,13 @@ function range({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Schema)
   return exclusiveMaximum !== undefined ? `< ${exclusiveMaximum}` : "";
 }
 
+const SAMPLES: Readonly<Record<string, string>> = {
+  "uri": "https://example.com",
+  "date-time": "2025-01-01T00:00:00Z",
+  "date": "2025-01-01",
+  "email": "someone@example.com",
+};
+
 /** A value that fits: for files that are to be edited, and to try whether they are valid. */
 function sampleOf(given: Schema, root: Schema): Json {
   const schema = resolve(given, root);
@@ -294,7 +301,7 @@ function sampleOf(given: Schema, root: Schema): Json {
         (schema.required ?? []).map((name) => [name, sampleOf(schema.properties?.[name] ?? {}, root)]),
       );
     default:
-      return schema.format === "uri" ? "https://example.com" : "text";
+      return SAMPLES[schema.format ?? ""] ?? "text";
   }
 }
 

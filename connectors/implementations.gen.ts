@@ -11,6 +11,9 @@ export const implementations: Readonly<Record<string, Implementation>> = {
   datagen: {
     source: () => import("./datagen/source.ts"),
   },
+  file: {
+    sink: () => import("./file/sink.ts"),
+  },
   stdout: {
     sink: () => import("./stdout/sink.ts"),
   },
