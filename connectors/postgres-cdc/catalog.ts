@@ -1,0 +1,213 @@
+/**
+ * What the server knows about tables and types, asked over one control connection that is opened when it is needed
+ * and opened again when it was lost: it may be idle for days.
+ */
+import type { Clock } from "../contract.ts";
+import { Connection, type Endpoint, type TextRow } from "./connection.ts";
+import { TYPE_QUERY, TypeCatalog, type TypeOptions } from "./types/mod.ts";
+
+/** A table as the catalog has it now. */
+export interface Table {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly isPartitioned: boolean;
+  readonly isPartition: boolean;
+  /** Unlogged and temporary tables leave nothing in the log. */
+  readonly isLogged: boolean;
+  /** pg_class.relreplident: default, nothing, full, index. */
+  readonly replicaIdentity: "d" | "n" | "f" | "i";
+  /** In key order. */
+  readonly primaryKey: readonly string[];
+  readonly identityIndex: readonly string[];
+  readonly columns: readonly TableColumn[];
+  /** The planner's estimate; undefined when the table was never analysed. */
+  readonly estimatedRows: number | undefined;
+  readonly isReadable: boolean;
+  readonly isOwned: boolean;
+}
+
+export interface TableColumn {
+  readonly name: string;
+  readonly type: number;
+  readonly typmod: number;
+  readonly notNull: boolean;
+  readonly default?: string;
+  /** pg_attribute.attgenerated: "" none, "s" stored, "v" virtual. */
+  readonly generated: "" | "s" | "v";
+}
+
+/** What is the same for the whole session. */
+export interface ServerFacts {
+  /** server_version_num, such as 150018. */
+  readonly version: number;
+  readonly versionText: string;
+  /** Tells servers apart, and a restored copy from its original only by the timeline. */
+  readonly systemId: string;
+  readonly walLevel: string;
+  /** 0: no limit. */
+  readonly walSenderTimeoutMs: number;
+  readonly isSuperuser: boolean;
+  readonly canReplicate: boolean;
+  readonly isStandby: boolean;
+}
+
+export class Catalog implements AsyncDisposable {
+  readonly #endpoint: Endpoint;
+  readonly #clock: Clock;
+  readonly #typeOptions: TypeOptions;
+  #connection: Promise<Connection> | undefined;
+  #types: TypeCatalog | undefined;
+
+  constructor(endpoint: Endpoint, clock: Clock, typeOptions: TypeOptions) {
+    this.#endpoint = endpoint;
+    this.#clock = clock;
+    this.#typeOptions = typeOptions;
+  }
+
+  /**
+   * Runs one statement on the control connection.
+   *
+   * @param tried for the error message, as in `Cannot list tables`
+   */
+  async query(
+    tried: string,
+    sql: string,
+    values?: readonly (string | number | readonly string[])[],
+  ): Promise<TextRow[]> {
+    const connection = await this.#open();
+    try {
+      return await connection.query(tried, sql, values);
+    } catch (error) {
+      if (!connection.isLost) throw error;
+      // It may have been gone for long without our knowing.
+      this.#connection = undefined;
+      return await (await this.#open()).query(tried, sql, values);
+    }
+  }
+
+  async #open(): Promise<Connection> {
+    const current = await this.#connection?.catch(() => undefined);
+    if (current && !current.isLost) return current;
+    current?.destroy();
+    this.#connection = Connection.open(this.#endpoint, this.#clock);
+    this.#connection.catch(() => {});
+    return await this.#connection;
+  }
+
+  async facts(): Promise<ServerFacts> {
+    const [row] = await this.query(
+      "Cannot read the server's settings",
+      `SELECT current_setting('server_version_num') AS version, current_setting('server_version') AS version_text,
+         (SELECT system_identifier::text FROM pg_control_system()) AS system_id,
+         current_setting('wal_level') AS wal_level,
+         (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout') AS wal_sender_timeout,
+         rolsuper::text AS is_superuser,
+         (rolsuper OR rolreplication OR EXISTS (
+           SELECT FROM pg_roles r WHERE r.rolname IN ('rds_replication', 'rds_superuser', 'cloudsqlsuperuser')
+             AND pg_has_role(r.oid, 'MEMBER')))::text AS can_replicate,
+         pg_is_in_recovery()::text AS is_standby
+       FROM pg_roles WHERE rolname = current_user`,
+    );
+    return {
+      version: Number(row.version),
+      versionText: row.version_text ?? "",
+      systemId: row.system_id ?? "",
+      walLevel: row.wal_level ?? "",
+      walSenderTimeoutMs: Number(row.wal_sender_timeout),
+      isSuperuser: row.is_superuser === "true",
+      canReplicate: row.can_replicate === "true",
+      isStandby: row.is_standby === "true",
+    };
+  }
+
+  /** Every table of the database that is not the system's: partitioned ones as well as their partitions. */
+  async allTables(): Promise<Table[]> {
+    return await this.#tables("n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'", []);
+  }
+
+  async tablesByOid(oids: readonly number[]): Promise<Table[]> {
+    return await this.#tables("c.oid = ANY($1::oid[])", [oids.map(String)]);
+  }
+
+  async #tables(condition: string, values: readonly (readonly string[])[]): Promise<Table[]> {
+    const rows = await this.query(
+      "Cannot list tables",
+      `${TABLES} AND ${condition} ORDER BY n.nspname, c.relname`,
+      values,
+    );
+    return rows.map(readTable);
+  }
+
+  /** The types of the database, read when they are first asked for. */
+  async types(): Promise<TypeCatalog> {
+    return this.#types ??= new TypeCatalog(await this.#typeRows(), this.#typeOptions);
+  }
+
+  /** Makes sure that these types are known, also when they were created a moment ago. */
+  async learnTypes(oids: readonly number[]): Promise<TypeCatalog> {
+    const types = await this.types();
+    if (!oids.every((oid) => types.has(oid))) types.add(await this.#typeRows());
+    return types;
+  }
+
+  async #typeRows(): Promise<TextRow[]> {
+    return await this.query("Cannot read the types", TYPE_QUERY);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const connection = await this.#connection?.catch(() => undefined);
+    await connection?.[Symbol.asyncDispose]();
+  }
+}
+
+const TABLES = `
+SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
+  c.relispartition::text AS is_partition, (c.relpersistence = 'p')::text AS is_logged,
+  c.relreplident::text AS replica_identity,
+  has_table_privilege(c.oid, 'SELECT')::text AS is_readable,
+  pg_has_role(c.relowner, 'USAGE')::text AS is_owned,
+  (CASE c.relkind WHEN 'p' THEN
+    (SELECT sum(greatest(p.reltuples, 0)) FROM pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid WHERE t.isleaf)
+  ELSE c.reltuples END)::bigint::text AS estimated_rows,
+  (SELECT json_agg(a.attname ORDER BY k.place)::text
+    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = c.oid AND i.indisprimary AND k.place <= i.indnkeyatts) AS primary_key,
+  (SELECT json_agg(a.attname ORDER BY k.place)::text
+    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = c.oid AND i.indisreplident AND k.place <= i.indnkeyatts) AS identity_index,
+  (SELECT json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
+      'notNull', a.attnotnull, 'generated', a.attgenerated,
+      'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END) ORDER BY a.attnum)::text
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p')`;
+
+function readTable(row: TextRow): Table {
+  const list = (name: string) => JSON.parse(row[name] ?? "[]");
+  const columns: readonly (TableColumn & { default: string | null })[] = list("columns");
+  const estimatedRows = Number(row.estimated_rows);
+  return {
+    oid: Number(row.oid),
+    schema: row.schema!,
+    name: row.name!,
+    isPartitioned: row.kind === "p",
+    isPartition: row.is_partition === "true",
+    isLogged: row.is_logged === "true",
+    replicaIdentity: row.replica_identity as Table["replicaIdentity"],
+    primaryKey: list("primary_key"),
+    identityIndex: list("identity_index"),
+    columns: columns.map((column) => ({ ...column, default: column.default ?? undefined })),
+    estimatedRows: estimatedRows >= 0 ? estimatedRows : undefined,
+    isReadable: row.is_readable === "true",
+    isOwned: row.is_owned === "true",
+  };
+}
+
+/** `public.orders`, for messages. */
+export function tableName({ schema, name }: Pick<Table, "schema" | "name">): string {
+  return `${schema}.${name}`;
+}

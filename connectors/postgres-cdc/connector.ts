@@ -1,0 +1,209 @@
+/** What postgres-cdc is: its configuration and its description. Loads neither a client nor a codec. */
+import { z } from "zod";
+import { defineConnector } from "../contract.ts";
+import type { ConnectorDefinition, Permissions } from "../contract.ts";
+import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
+import example from "./example.yaml" with { type: "text" };
+
+/** A validated configuration, all defaults filled in. */
+export interface PostgresConfig extends TypeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly connect_timeout_secs: number;
+  readonly tls: { readonly mode: "disable" | "prefer" };
+  readonly slot_name: string;
+  readonly auto_create_slot: boolean;
+  readonly drop_slot_on_stop: false;
+  readonly slot_max_retries: number;
+  readonly slot_retry_delay_ms: number;
+  readonly publication: string;
+  readonly auto_create_publication: boolean;
+  readonly publication_autocreate_mode: "all_tables" | "filtered" | "disabled" | "no_tables";
+  readonly schemas: readonly string[];
+  readonly tables: readonly string[];
+  readonly exclude_tables: readonly string[];
+  readonly snapshot: {
+    readonly mode: "initial" | "always" | "never" | "when_needed" | "initial_only";
+    readonly include_tables: readonly string[];
+    readonly exclude_tables: readonly string[];
+  };
+  readonly status_update_interval_ms: number;
+}
+
+const patterns = (what: string) =>
+  z.array(z.string().min(1)).default([]).describe(
+    `${what}: exact, with * and ?, or a /regular expression/`,
+  );
+
+const NOT_YET = "not in this build yet";
+
+const snapshot = z.strictObject({
+  mode: z.enum(["initial", "always", "never", "when_needed", "initial_only"], {
+    error: ({ input }) =>
+      input === "no_data" || input === "recovery"
+        ? `"${input}" is ${NOT_YET}; available: initial, always, never, when_needed, initial_only`
+        : undefined,
+  }).default("initial").describe(
+    "What is read before the stream: initial: all rows, when no position is saved; never: nothing; always: all rows at " +
+      "each start; when_needed: as initial, and again when the slot was lost; initial_only: all rows, then the end",
+  ),
+  include_tables: patterns("Only these of the captured tables are read in a snapshot"),
+  exclude_tables: patterns("Captured tables that are not read in a snapshot"),
+});
+
+const TYPE_DESCRIPTIONS: Record<keyof TypeOptions, string> = {
+  decimal_handling:
+    "numeric: exact text with a decimal type, exact text as a string, or a floating point number",
+  time_precision:
+    "Dates and times: ISO text, whole units since 1970 or midnight, or what Debezium's mode of that name gives",
+  binary_handling:
+    "bytea and other binary values: base64, its URL-safe alphabet, hex digits, or an array of numbers",
+  uuid_handling: "uuid: text, or its 16 bytes written as binary_handling says",
+  bigint_handling: "int8: a number with all its digits, a string, or a string only beyond 2^53 - 1",
+  interval_handling: "interval: ISO 8601 duration, or microseconds with 365.25 / 12 days a month",
+  hstore_handling: "hstore: an object, or that object's JSON text in a string",
+  json_handling: "json and jsonb: part of the row's JSON, or their text in a string",
+  timetz_handling: "timetz: with the offset it was stored with, or in UTC",
+  bit_handling: "bit(n) and varbit: text of 0 and 1, or bytes with the last bit first",
+  geometry_handling: "line, lseg, box, path, polygon, circle: PostgreSQL's text, or objects made of points",
+  range_handling: "Ranges and multiranges: PostgreSQL's text, or objects with bounds",
+};
+
+const typeOptions = Object.fromEntries(
+  Object.entries(TYPE_OPTION_VALUES).map(([name, values]) => [
+    name,
+    z.enum(values as unknown as [string, ...string[]]).default(values[0])
+      .describe(TYPE_DESCRIPTIONS[name as keyof TypeOptions]),
+  ]),
+);
+
+/** The keys of `config:` in a pipeline file. */
+export const config: z.ZodType<PostgresConfig> = z.strictObject({
+  host: z.string().min(1).describe(
+    "Host name or address; or the folder of the server's Unix socket, such as /run/postgresql",
+  ),
+  port: z.int().min(1).max(65535).default(5432).describe("Port of the server"),
+  database: z.string().min(1).describe("Database whose changes are read"),
+  user: z.string().min(1).describe(
+    "Role to log in as; it needs the REPLICATION attribute and SELECT on the tables",
+  ),
+  password: z.string().describe("Its password; empty where the server asks for none").meta({ secret: true }),
+  connect_timeout_secs: z.int().min(1).max(300).default(10).describe(
+    "How long a connection may take to come about",
+  ),
+  tls: z.strictObject({
+    mode: z.enum(["disable", "prefer"], {
+      error: ({ input }) =>
+        ["require", "verify-ca", "verify-full"].includes(String(input))
+          ? `TLS ("${input}") is ${NOT_YET}; available: disable, prefer (which connects without TLS)`
+          : undefined,
+    }).default("prefer").describe("disable and prefer: the connection is not encrypted"),
+  }).prefault({}).describe("Encryption of the connections"),
+  slot_name: z.string().regex(/^[a-z0-9_]{1,63}$/, "1 to 63 lower case letters, digits and _").default(
+    "rivven_slot",
+  )
+    .describe(
+      "Replication slot, which keeps the server from removing what was not read; one for each source",
+    ),
+  auto_create_slot: z.boolean().default(true).describe("Create the slot when there is none"),
+  drop_slot_on_stop: z.literal(false, { error: `true is ${NOT_YET}` }).default(false)
+    .describe("The slot stays when the pipeline stops, so that nothing is missed"),
+  slot_max_retries: z.int().min(0).max(1000).default(6)
+    .describe(
+      "While another connection uses the slot, it is tried again for this many times slot_retry_delay_ms",
+    ),
+  slot_retry_delay_ms: z.int().min(100).max(600_000).default(10_000)
+    .describe("Longest pause between two tries to get the slot, in milliseconds"),
+  publication: z.string().min(1).max(63).default("rivven_pub")
+    .describe("Publication, which says what tables the server sends"),
+  auto_create_publication: z.boolean().default(true).describe("Create the publication when there is none"),
+  publication_autocreate_mode: z.enum(["filtered", "all_tables", "disabled", "no_tables"]).default("filtered")
+    .describe(
+      "What a new publication covers: filtered: the selected tables, all where nothing is selected; all_tables; " +
+        "no_tables: tables are added by hand; disabled: none is created",
+    ),
+  schemas: patterns("Schemas whose tables are captured; empty: all"),
+  tables: patterns("Tables that are captured, as table or schema.table; empty: all of the schemas"),
+  exclude_tables: patterns("Tables that are not captured, whatever the other keys say"),
+  snapshot: snapshot.prefault({}).describe("Reading the rows that are there already"),
+  status_update_interval_ms: z.int().min(100).max(600_000).default(10_000)
+    .describe(
+      "Longest pause between two messages to the server about how far the sinks are, in milliseconds",
+    ),
+  ...typeOptions,
+}) as unknown as z.ZodType<PostgresConfig>;
+
+const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
+  type: "postgres-cdc",
+  aliases: { postgres: {}, postgresql: {} },
+  version: "0.1.0",
+  category: "database_cdc",
+  tags: ["cdc", "postgresql", "logical-replication", "pgoutput", "snapshot"],
+  title: "PostgreSQL",
+  summary: "Reads the rows and the changes of PostgreSQL tables",
+  description:
+    "Takes a consistent snapshot of the tables and goes on with every insert, update and delete from exactly that " +
+    "point, by logical replication (pgoutput). The server keeps what was not read yet, and lets go of it only when the " +
+    "sinks have it.",
+  license: "Apache-2.0",
+  config,
+  upgradeConfig,
+  permissions,
+  source: {
+    guarantee: "exactly_once",
+    ordering: "per_lane",
+    mode: "singleton",
+    syncModes: ["full_refresh", "incremental", "cdc"],
+    discover: true,
+  },
+  example,
+});
+
+export default definition;
+
+/** The server and nothing else: its port, or its socket file. */
+function permissions({ host, port }: PostgresConfig): Permissions {
+  if (host.startsWith("/")) {
+    const socket = `${host.replace(/\/+$/, "")}/.s.PGSQL.${port}`;
+    return { net: [`unix:${socket}`], read: [socket], write: [socket] };
+  }
+  return { net: [host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`] };
+}
+
+/** Spellings of earlier versions and of other tools. */
+function upgradeConfig(given: Record<string, unknown>): { config: Record<string, unknown>; notes: string[] } {
+  const config = { ...given };
+  const notes: string[] = [];
+  const rename = (from: string, to: string) => {
+    if (!(from in config) || to in config) return;
+    config[to] = config[from];
+    delete config[from];
+    notes.push(`"${from}" is called "${to}"`);
+  };
+  rename("username", "user");
+  rename("publication_name", "publication");
+  if ("snapshot_mode" in config) {
+    const block = isObject(config.snapshot) ? config.snapshot : {};
+    if (!("mode" in block)) {
+      config.snapshot = { ...block, mode: config.snapshot_mode };
+      delete config.snapshot_mode;
+      notes.push('"snapshot_mode" is called "mode" in "snapshot"');
+    }
+  }
+  if (isObject(config.snapshot) && config.snapshot.mode === "schema_only") {
+    config.snapshot = { ...config.snapshot, mode: "no_data" };
+    notes.push('snapshot mode "schema_only" is called "no_data"');
+  }
+  if (isObject(config.tls) && config.tls.mode === "verify-identity") {
+    config.tls = { ...config.tls, mode: "verify-full" };
+    notes.push('TLS mode "verify-identity" is called "verify-full"');
+  }
+  return { config, notes };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

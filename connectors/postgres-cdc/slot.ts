@@ -1,0 +1,206 @@
+/** The replication slot: what the server keeps for us, and how it is made. */
+import type { Clock, Logger } from "../contract.ts";
+import { ConnectorError } from "../../formats/data/errors.ts";
+import type { Catalog } from "./catalog.ts";
+import { type Connection, quoteIdentifier } from "./connection.ts";
+import { parseLsn } from "./lsn.ts";
+
+/** A slot as pg_replication_slots shows it. */
+export interface Slot {
+  readonly name: string;
+  readonly plugin: string | null;
+  readonly database: string | null;
+  /** The process that reads from it at the moment. */
+  readonly activePid: number | null;
+  readonly isTemporary: boolean;
+  /** What was confirmed: the server has let go of everything before it. */
+  readonly confirmedLsn: bigint | undefined;
+  /** `lost`: the server has removed log that it needs. Since PostgreSQL 13. */
+  readonly walStatus: string | undefined;
+  /** Since PostgreSQL 16 or 17. */
+  readonly invalidation: string | undefined;
+}
+
+/** Reads a slot; undefined when there is none of that name. */
+export async function readSlot(catalog: Catalog, name: string): Promise<Slot | undefined> {
+  // As JSON, because the columns differ from version to version.
+  const [row] = await catalog.query(
+    `Cannot read replication slot "${name}"`,
+    "SELECT to_jsonb(s)::text AS slot FROM pg_replication_slots s WHERE slot_name = $1",
+    [name],
+  );
+  if (!row) return undefined;
+  const slot = JSON.parse(row.slot!);
+  return {
+    name,
+    plugin: slot.plugin,
+    database: slot.database,
+    activePid: slot.active_pid,
+    isTemporary: slot.temporary,
+    confirmedLsn: slot.confirmed_flush_lsn ? parseLsn(slot.confirmed_flush_lsn) : undefined,
+    walStatus: slot.wal_status ?? undefined,
+    invalidation: slot.invalidation_reason ?? (slot.conflicting ? "conflicting" : undefined),
+  };
+}
+
+/**
+ * Makes sure that a slot is one this source can read from.
+ *
+ * @throws {ConnectorError} `config_slot_*`: it is somebody else's; `state_slot_lost`: it is beyond repair
+ */
+export function requireUsable(slot: Slot, database: string): void {
+  if (slot.plugin !== "pgoutput") {
+    throw new ConnectorError(
+      slot.plugin === null
+        ? `Slot "${slot.name}" is for physical replication`
+        : `Slot "${slot.name}" uses the plugin "${slot.plugin}", and this source reads "pgoutput"`,
+      { code: "config_slot_plugin", hint: "Choose another slot_name" },
+    );
+  }
+  if (slot.database !== database) {
+    throw new ConnectorError(
+      `Slot "${slot.name}" is for database "${slot.database}", not for "${database}"`,
+      {
+        code: "config_slot_database",
+        hint: "Choose another slot_name; the names are shared by all databases of a server",
+      },
+    );
+  }
+  if (isLost(slot)) throw slotLost(slot);
+}
+
+export function isLost({ walStatus, invalidation }: Slot): boolean {
+  return walStatus === "lost" || invalidation !== undefined;
+}
+
+export function slotLost({ name, walStatus, invalidation }: Slot): ConnectorError {
+  return new ConnectorError(
+    `Slot "${name}" is lost (${
+      invalidation ?? `wal_status ${walStatus}`
+    }): the server has removed log that it needs`,
+    {
+      code: "state_slot_lost",
+      hint:
+        "Changes are missing for good. Drop the slot and delete the saved position of this source, or set " +
+        "snapshot.mode to when_needed: either takes a new snapshot. Raise max_slot_wal_keep_size or " +
+        "idle_replication_slot_timeout so that it does not happen again",
+    },
+  );
+}
+
+export interface CreatedSlot {
+  readonly name: string;
+  /** Transactions that commit at or after this LSN come through the slot; what is before is in the snapshot. */
+  readonly consistentPoint: bigint;
+  /** What other sessions can SET TRANSACTION SNAPSHOT to, as long as the connection stays idle. */
+  readonly snapshotName: string | undefined;
+}
+
+/**
+ * Creates a slot over a replication connection. It waits for every transaction that is open at the moment; when that
+ * takes long, the log says who holds it up.
+ *
+ * @param exports whether the state at the consistent point is to be read, too
+ * @throws {ConnectorError} `timeout_slot` after `timeoutMs`; the server's own errors
+ */
+export async function createSlot(
+  connection: Connection,
+  { name, isTemporary, exports, version, timeoutMs }: {
+    readonly name: string;
+    readonly isTemporary: boolean;
+    readonly exports: boolean;
+    readonly version: number;
+    readonly timeoutMs: number;
+  },
+  { catalog, clock, log, signal }: {
+    readonly catalog: Catalog;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+  },
+): Promise<CreatedSlot> {
+  const options = version >= 150000
+    ? `(SNAPSHOT '${exports ? "export" : "nothing"}')`
+    : exports
+    ? "EXPORT_SNAPSHOT"
+    : "NOEXPORT_SNAPSHOT";
+  const sql = `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} ${
+    isTemporary ? "TEMPORARY " : ""
+  }LOGICAL pgoutput ${options}`;
+  const done = new AbortController();
+  const watching = watchCreation(
+    connection,
+    name,
+    timeoutMs,
+    { catalog, clock, log },
+    AbortSignal.any([signal, done.signal]),
+  );
+  try {
+    const [row] = await Promise.race([
+      connection.query(`Cannot create replication slot "${name}"`, sql),
+      watching,
+    ]);
+    return {
+      name,
+      consistentPoint: parseLsn(row.consistent_point!),
+      snapshotName: row.snapshot_name ?? undefined,
+    };
+  } finally {
+    done.abort();
+    await watching.catch(() => {});
+  }
+}
+
+/** Says who a slot's creation waits for. Rejects when it takes too long; resolves never while it goes on. */
+async function watchCreation(
+  connection: Connection,
+  name: string,
+  timeoutMs: number,
+  { catalog, clock, log }: { readonly catalog: Catalog; readonly clock: Clock; readonly log: Logger },
+  signal: AbortSignal,
+): Promise<never[]> {
+  const startedMs = clock.monotonicMs();
+  let pauseMs = 2000;
+  for (;;) {
+    await clock.sleep(Math.min(pauseMs, timeoutMs - (clock.monotonicMs() - startedMs)), signal);
+    if (signal.aborted) return [];
+    const [blocker] = await catalog.query(
+      "Cannot see what the slot waits for",
+      `SELECT a.pid::text, a.usename, a.application_name AS application, a.state,
+         round(extract(epoch FROM now() - a.xact_start))::text AS seconds
+       FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> $1
+       ORDER BY a.xact_start LIMIT 1`,
+      [connection.pid],
+    );
+    const who = blocker === undefined
+      ? "a transaction that has not ended (see pg_prepared_xacts, too)"
+      : `the transaction of process ${blocker.pid} ("${blocker.usename}", application "${blocker.application}", ` +
+        `${blocker.state}), open for ${blocker.seconds} s`;
+    if (clock.monotonicMs() - startedMs >= timeoutMs) {
+      // Else the server's process would go on waiting, and the slot would appear when nobody wants it any more.
+      await catalog.query("Cannot cancel the creation of the slot", "SELECT pg_cancel_backend($1)", [
+        connection.pid,
+      ]);
+      throw new ConnectorError(
+        `Cannot create replication slot "${name}": after ${
+          Math.round(timeoutMs / 1000)
+        } s the server still waits for ${who}`,
+        {
+          code: "timeout_slot",
+          hint: blocker === undefined
+            ? "End that transaction"
+            : `End that transaction, or the session: SELECT pg_terminate_backend(${blocker.pid})`,
+        },
+      );
+    }
+    log.warn(`Creating replication slot "${name}" waits for ${who}`);
+    pauseMs = Math.min(pauseMs * 2, 60_000);
+  }
+}
+
+/** Drops a slot that nobody reads from. */
+export async function dropSlot(catalog: Catalog, name: string): Promise<void> {
+  await catalog.query(`Cannot drop replication slot "${name}"`, "SELECT pg_drop_replication_slot($1)", [
+    name,
+  ]);
+}
