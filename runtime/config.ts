@@ -10,7 +10,7 @@ import {
   type SinkEntry,
   type SourceEntry,
 } from "./config_schema.ts";
-import { isSecretAt, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
+import { isSecretAt, type JsonSchema, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
 import { isDisabled, notBuiltInConfig, refuseNotBuilt } from "./not_built.ts";
 import { inOrder, type Path, pathText, type Problem, type Report } from "./problem.ts";
 import {
@@ -70,6 +70,18 @@ export interface ReadResult {
   readonly secrets: readonly string[];
 }
 
+const SECRET: JsonSchema = { properties: { password: { secret: true }, token: { secret: true } } };
+
+/** Secrets outside of connectors' configs: they stay unprinted also where their section is refused. */
+const SECRET_KEYS: JsonSchema = {
+  properties: {
+    broker: { properties: { auth: SECRET } },
+    schema_registry: { properties: { ...SECRET.properties, external: SECRET } },
+    settings: { properties: { admin: SECRET } },
+    secrets: { secret: true },
+  },
+};
+
 /** Reads a pipeline file; never throws for what stands in it. */
 export function readConfig(text: string, options: ReadOptions): ReadResult {
   const document = new YamlDocument(options.file, text, options);
@@ -101,13 +113,7 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
     return result();
   }
 
-  for (const { path, kind, message, hint } of document.faults) {
-    const harmless = isDisabled(document, path) ||
-      (kind !== "required" && options.unsetVariables === "warning");
-    const severity = harmless && kind !== "malformed" ? "warning" : "error";
-    report({ severity, path, message, hint });
-  }
-  for (const secret of secretsIn(jsonSchemaOf(pipelineFile), document.value)) secrets.add(secret);
+  for (const secret of secretsIn(SECRET_KEYS, document.value)) secrets.add(secret);
 
   const file = checkPart(document, {
     schema: pipelineFile,
@@ -117,6 +123,12 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
     prepare: withoutEmptySections,
     hintForKey: (key, path) => placeOfKey(key, path, document, options.definitions),
   });
+  for (const { path, kind, message, hint } of document.faults) {
+    const harmless = isDisabled(document, path) ||
+      (kind !== "required" && options.unsetVariables === "warning");
+    const severity = harmless && kind !== "malformed" ? "warning" : "error";
+    report({ severity, path, message, hint });
+  }
   refuseNotBuilt(document, report);
   const sources = connectors("source");
   const sinks = connectors("sink");
@@ -165,12 +177,7 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
   function checkConnector({ definition, fixed }: FoundConnector, entry: Path): unknown {
     const at = [...entry, "config"];
     const json = jsonSchemaOf(definition.config);
-    const gather = (value: unknown) => {
-      const found = secretsIn(json, value);
-      for (const secret of found) secrets.add(secret);
-      document.hide(found);
-    };
-    gather(document.at(at));
+    document.hide(secretsIn(json, document.at(at)));
     for (const { path, values, unset } of document.readings.values()) {
       const inside = at.every((step, i) => path[i] === step) && !unset;
       if (inside && isSecretAt(json, path.slice(at.length))) gatherTexts(values);
@@ -197,7 +204,7 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
         return prepared = { ...(upgraded?.config ?? part), ...fixed };
       },
     });
-    gather(prepared);
+    for (const secret of secretsIn(json, prepared)) secrets.add(secret);
     for (const note of notes) {
       const named = Object.keys(isMap(document.at(at)) ? document.at(at) as object : {})
         .find((key) => note.split(/[^\w.-]+/).includes(key));
@@ -232,6 +239,7 @@ function lookUp(
   report: Report,
 ): FoundConnector | undefined {
   const path = [...entry, "connector"];
+  if (document.isUnset(path)) return undefined;
   const name = document.at(path) as string;
   const found = findConnector(definitions, name);
   if (found?.definition[role] !== undefined) return found;
@@ -294,7 +302,7 @@ function checkPipelines(document: YamlDocument, report: Report): void {
     if (!isMap(pipeline)) continue;
     for (const role of ["source", "sink"] as const) {
       const wanted = pipeline[role];
-      if (typeof wanted !== "string") continue;
+      if (typeof wanted !== "string" || document.isUnset(["pipelines", name, role])) continue;
       named.add(`${role} ${wanted}`);
       const names = entriesOf(document, `${role}s`).map(([name]) => name);
       if (names.includes(wanted)) continue;

@@ -30,7 +30,7 @@ export interface CheckOptions<T> {
  */
 export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): T | undefined {
   const { schema, at, report } = options;
-  const json = jsonSchemaOf(schema);
+  const json = () => jsonSchemaOf(schema); // takes a while, and a good file needs it not
   const unknown: Path[] = [];
   for (;;) {
     const prepared = (options.prepare ?? ((part) => part))(structuredClone(document.at(at)));
@@ -54,7 +54,7 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
     for (const issue of issues) {
       const path = [...at, ...issue.path] as Path;
       // A rule over several keys can't be judged while one of them has no value.
-      if (isUnset(path) || (issue.code === "custom" && holdsUnset())) continue;
+      if (document.isUnset(path) || (issue.code === "custom" && holdsUnset())) continue;
       const { message, hint } = describe(issue, prepared);
       report({ path, onKey: issue.code === "invalid_key", message, hint });
     }
@@ -63,7 +63,7 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
 
   function reportUnknownKey(path: Path): void {
     const key = String(path.at(-1));
-    const keys = keysAt(json, path.slice(0, -1));
+    const keys = keysAt(json(), path.slice(0, -1));
     const hint = options.hintForKey?.(key, path) ??
       didYouMean(key, keys, "Known here are") ?? "Remove it; this map has no keys";
     const severity = options.allowUnknownKeys ? "warning" : "error";
@@ -89,11 +89,6 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
     );
   }
 
-  /** Is a variable without a value at this place, or was it there until it was left out? */
-  function isUnset(path: Path): boolean {
-    return document.readings.get(keyOf(path))?.unset === true;
-  }
-
   function holdsUnset(): boolean {
     return [...document.readings.values()].some((one) =>
       one.unset && at.every((step, i) => one.path[i] === step)
@@ -104,7 +99,7 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
     const path = issue.path as Path;
     const label = labelOf([...at, ...path]);
     const value = valueAt(prepared, path);
-    const described = descriptionAt(json, path);
+    const described = descriptionAt(json(), path);
     switch (issue.code) {
       case "invalid_type":
         if (value === undefined) return { message: `Missing key ${label}`, hint: described };
@@ -175,7 +170,7 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
   function mayShow(path: Path, value: unknown): boolean {
     return typeof value !== "object" && !document.isFilledIn([...at, ...path]) &&
       document.at([...at, ...path]) === value &&
-      !isSecretAt(json, path);
+      !isSecretAt(json(), path);
   }
 }
 

@@ -55,7 +55,6 @@ export class YamlDocument {
   readonly #hidden = new Set<string>();
 
   constructor(readonly file: string, text: string, variables: VariableSources) {
-    // A byte order mark is no part of the text that lines and columns count.
     const document = parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false,
@@ -182,6 +181,11 @@ export class YamlDocument {
   /** Is there a variable in the value at `path`? */
   isFilledIn(path: Path): boolean {
     return this.#written.has(keyOf(path));
+  }
+
+  /** Is the value at `path` only a place-holder, since a variable in it has no value? */
+  isUnset(path: Path): boolean {
+    return this.readings.get(keyOf(path))?.unset === true;
   }
 
   /** Takes the next way to read a value; false when there is none. */
