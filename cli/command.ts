@@ -71,7 +71,7 @@ export interface Option {
 }
 
 /** What a shell offers for a value. */
-export type Completion = "file" | "connector" | "category" | "command";
+export type Completion = "file" | "connector" | "category" | "command" | "shell";
 
 /** Exit codes of every command. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, environment: 3 } as const;

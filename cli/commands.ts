@@ -270,7 +270,7 @@ export const COMMANDS: readonly Command[] = [
     name: "completions",
     summary: "Print a completion script for bash, zsh or fish",
     description: "Prints a script that teaches your shell the commands, their options and the connectors.",
-    positionals: [{ name: "shell", required: true, description: "bash, zsh or fish" }],
+    positionals: [{ name: "shell", required: true, description: "bash, zsh or fish", complete: "shell" }],
     examples: [
       ["source <(rivven-connect completions bash)", "in ~/.bashrc"],
       ["rivven-connect completions zsh > ~/.zfunc/_rivven-connect", "a folder of your fpath"],
