@@ -76,7 +76,7 @@ export async function createShop(client: Client, customers: number): Promise<voi
       CASE WHEN n % 5 > 0 THEN (n * 37 % 1000000) / 100.0 END,
       (ARRAY['{}', '{vip}', '{"new customer",NULL,"NULL"}', '{"a,b","{c}","quo\\"te"}'])[n % 4 + 1]::text[],
       CASE WHEN n % 10 = 0 THEN decode(long_text(n::text, 6000), 'hex') WHEN n % 2 = 0 THEN '\\x00ff' END,
-      jsonb_build_object('visits', ${FIRST_ID} * n, 'score', 1.50, 'city', 'Kraków 🏰', 'seen', NULL),
+      jsonb_build_object('visits', ${FIRST_ID}::numeric * n, 'score', 1.50, 'city', 'Kraków 🏰', 'seen', NULL),
       '2026-01-01 00:00:00+00'::timestamptz + n * interval '1 minute 0.000001 seconds'
     FROM generate_series(0, ${customers - 1}) n`);
   await client.query(`
