@@ -1,0 +1,31 @@
+/**
+ * `deno task bench [name …] [--seconds N]`: every benchmark, one line of JSON per figure. With `--seconds` the amounts
+ * are cut so that each takes about that long: to see that it runs, not to quote.
+ */
+import { parseArgs } from "node:util";
+import { datagenToFile, datagenToStdout } from "./datagen.ts";
+import { type Bench, print } from "./measure.ts";
+import { memory, start } from "./start.ts";
+
+const BENCHES: readonly Bench[] = [datagenToStdout, datagenToFile, start, memory];
+
+const { values, positionals } = parseArgs({
+  args: Deno.args,
+  allowPositionals: true,
+  options: { seconds: { type: "string" }, records: { type: "string" }, runs: { type: "string" } },
+});
+const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
+const options = {
+  records: Number(values.records ?? (seconds === undefined ? 2_000_000 : 20_000 * seconds)),
+  runs: Number(values.runs ?? (seconds === undefined ? 5 : 1)),
+};
+const wanted = BENCHES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+if (wanted.length === 0) {
+  console.error(`There is: ${BENCHES.map(({ name }) => name).join(", ")}`);
+  Deno.exit(2);
+}
+for (const { name, missing, run } of wanted) {
+  const why = await missing?.();
+  if (why === undefined) await run(options, print);
+  else console.error(`${name}: not run, because ${why}`);
+}
