@@ -1,14 +1,12 @@
 /** `run`: all enabled pipelines, until they end or a signal asks for the drain. */
 import { openCheckpoints } from "../runtime/checkpoint.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { parseFailpoint } from "../runtime/failpoint.ts";
+import { armFailpoint, parseFailpoint } from "../runtime/failpoint.ts";
 import { openStateDir } from "../runtime/state_dir.ts";
-import { type Outcome, supervise } from "../runtime/supervisor.ts";
-import { armFailpoint } from "../runtime/failpoint.ts";
+import { type Outcome, selfTest, supervise } from "../runtime/supervisor.ts";
 import type { Plan } from "../runtime/plan.ts";
 import { WORKER_URL } from "../runtime/remote.ts";
 import { type Arguments, EXIT } from "./command.ts";
-import { loadPlan } from "./load.ts";
 import { type Log, logTo } from "./log_lines.ts";
 import { exitCodeOf } from "./mod.ts";
 import type { Output } from "./output.ts";
@@ -23,6 +21,10 @@ const DRAW_MS = 250;
 const LOG_PROGRESS_MS = 30_000;
 
 export async function run(args: Arguments, output: Output): Promise<number> {
+  // The worker of the self-test starts while this thread reads the file.
+  const confined = selfTest({ workerUrl: WORKER_URL, ...HEARTBEAT });
+  confined.catch(() => {});
+  const { loadPlan } = await import("./load.ts");
   const { plan } = await loadPlan(args, output);
   const { settings } = plan;
   const log = logTo(output, settings.logLevel, settings.logFormat);
@@ -39,6 +41,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
   const failpoint = parseFailpoint(Deno.env.get("RIVVEN_FAILPOINT"));
   armFailpoint(failpoint);
   announce(plan, log);
+  await confined;
 
   const running = supervise(plan, {
     ...HEARTBEAT,

@@ -27,21 +27,20 @@ export interface SuperviseContext extends RunContext {
   readonly onStatus: (source: string, status: SourceStatus, detail?: string) => void;
 }
 
-/**
- * Runs a plan until all its sources have ended; `drain` asks them to.
- *
- * @throws {ConnectorError} `fatal_not_confined` when this host does not confine connectors
- */
+/** Runs a plan until all its sources have ended; `drain` asks them to. Only where `selfTest` has passed. */
 export async function supervise(
   plan: Plan,
   context: SuperviseContext,
   drain: AbortSignal,
 ): Promise<readonly Outcome[]> {
-  await selfTest(context);
   return await Promise.all(plan.sources.map((source) => superviseSource(source, context, drain)));
 }
 
-/** Proves with a worker of its own that a connector can't reach what it was not given. */
+/**
+ * Proves with a worker of its own that a connector can't reach what it was not given.
+ *
+ * @throws {ConnectorError} `fatal_not_confined` when this host does not confine connectors
+ */
 export async function selfTest(
   context: Pick<RunContext, "workerUrl" | "heartbeatMs" | "silenceMs">,
 ): Promise<void> {
