@@ -237,8 +237,10 @@ function moneyPattern(sample: string, scale: number): RegExp {
   const fraction = scale > 0 ? number.slice(-scale) : "";
   const digits = number.slice(0, number.length - fraction.length);
   const point = /\d(\D*)$/.exec(digits)?.[1] ?? "";
-  const group = /\d(\D+)\d/.exec(digits.slice(0, digits.length - point.length))?.[1] ?? "";
-  const whole = group === "" ? "\\d+" : `\\d+(?:${RegExp.escape(group)}\\d+)*`;
+  const [, group = "", last = ""] = /\d(\D+)(\d+)$/.exec(digits.slice(0, digits.length - point.length)) ?? [];
+  const whole = group === ""
+    ? "\\d+"
+    : `\\d{1,${last.length}}(?:${RegExp.escape(group)}\\d{${last.length}})*`;
   const rest = scale > 0 ? `${RegExp.escape(point)}(\\d{${scale}})` : "()";
   return new RegExp(`^${RegExp.escape(before)}(${whole})${rest}${RegExp.escape(after)}$`);
 }
