@@ -10,20 +10,15 @@ import {
   type SinkEntry,
   type SourceEntry,
 } from "./config_schema.ts";
-import { isSecretAt, type JsonSchema, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
-import { isDisabled, notBuiltInConfig, refuseNotBuilt } from "./not_built.ts";
+import { checkConnectorConfig, checkStreams, findFor } from "./connector_config.ts";
+import { type JsonSchema, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
+import { isDisabled, refuseNotBuilt } from "./not_built.ts";
 import { inOrder, type Path, pathText, type Problem, type Report } from "./problem.ts";
-import {
-  connectorNames,
-  CONNECTORS_ELSEWHERE,
-  findConnector,
-  type FoundConnector,
-  type Role,
-} from "./registry.ts";
+import { checkReferences } from "./references.ts";
+import { findConnector, type Role } from "./registry.ts";
 import { checkPart } from "./schema_check.ts";
-import { didYouMean } from "./suggest.ts";
 import type { VariableSources } from "./variables.ts";
-import { YamlDocument } from "./yaml_document.ts";
+import { isMap, YamlDocument } from "./yaml_document.ts";
 
 /** A pipeline file that can be run: validated, defaults filled in, variables resolved. */
 export interface Config {
@@ -132,7 +127,7 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
   refuseNotBuilt(document, report);
   const sources = connectors("source");
   const sinks = connectors("sink");
-  checkPipelines(document, report);
+  checkReferences(document, report);
   for (const key of ["topic", "retry"]) {
     if (document.at(["settings", key]) === undefined) continue;
     const message = `"settings.${key}" has no effect in this build: it is about a broker`;
@@ -157,184 +152,28 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
   function connectors(role: Role): Map<string, { connector: string; config: unknown }> | undefined {
     const checked = new Map<string, { connector: string; config: unknown }>();
     let good = true;
-    for (const [name, entry] of entriesOf(document, `${role}s`)) {
+    for (const [name, entry] of document.entries(`${role}s`)) {
       const path = [`${role}s`, name];
       if (!isMap(entry) || typeof entry.connector !== "string") continue;
-      const found = lookUp(document, options.definitions, role, path, report);
+      const found = findFor(role, document, path, options.definitions, report);
       if (found === undefined) {
         checked.set(name, { connector: entry.connector, config: undefined });
         good &&= isDisabled(document, path);
         continue;
       }
       if (role === "source") checkStreams(document, found.definition, path, report);
-      const config = checkConnector(found, path);
+      const config = checkConnectorConfig(document, {
+        found,
+        entry: path,
+        entryKeys: () => keysAt(jsonSchemaOf(pipelineFile), path),
+        allowUnknownKeys: options.allowUnknownKeys ?? false,
+        secrets,
+        report,
+      });
       checked.set(name, { connector: found.definition.type, config });
       good &&= config !== undefined || isDisabled(document, path);
     }
     return good ? checked : undefined;
-  }
-
-  function checkConnector({ definition, fixed }: FoundConnector, entry: Path): unknown {
-    const at = [...entry, "config"];
-    const json = jsonSchemaOf(definition.config);
-    document.hide(secretsIn(json, document.at(at)));
-    for (const { path, values, unset } of document.readings.values()) {
-      const inside = at.every((step, i) => path[i] === step) && !unset;
-      if (inside && isSecretAt(json, path.slice(at.length))) gatherTexts(values);
-    }
-    let notes: string[] = [];
-    let prepared: unknown;
-    const config = checkPart(document, {
-      schema: definition.config,
-      at,
-      report,
-      allowUnknownKeys: options.allowUnknownKeys ?? false,
-      hintForKey: (key, path) => {
-        if (path.length > 1) return undefined;
-        if (keysAt(jsonSchemaOf(pipelineFile), entry).includes(key) && key !== "transforms") {
-          return `"${key}" belongs beside "config", not into it`;
-        }
-        return notBuiltInConfig(key);
-      },
-      prepare: (part) => {
-        if (part === null || part === undefined) part = {};
-        if (!isMap(part)) return part;
-        const upgraded = definition.upgradeConfig?.(part);
-        notes = upgraded?.notes ?? [];
-        return prepared = { ...(upgraded?.config ?? part), ...fixed };
-      },
-    });
-    for (const secret of secretsIn(json, prepared)) secrets.add(secret);
-    for (const note of notes) {
-      const named = Object.keys(isMap(document.at(at)) ? document.at(at) as object : {})
-        .find((key) => note.split(/[^\w.-]+/).includes(key));
-      const path = named === undefined ? at : [...at, named];
-      report({ severity: "warning", path, onKey: true, message: document.mask(note) });
-    }
-    for (const [key, value] of Object.entries(fixed)) {
-      const written = document.at([...at, key]);
-      if (written === undefined || written === value) continue;
-      const message = `"${key}" is always ${JSON.stringify(value)} for connector ${
-        document.show([...entry, "connector"])
-      }`;
-      report({ path: [...at, key], message, hint: `Remove it, or write connector: ${definition.type}` });
-    }
-    return config;
-  }
-
-  function gatherTexts(values: readonly unknown[]): void {
-    const texts = values.filter((value) => value !== null && value !== "" && typeof value !== "boolean").map(
-      String,
-    );
-    for (const text of texts) secrets.add(text);
-    document.hide(texts);
-  }
-}
-
-function lookUp(
-  document: YamlDocument,
-  definitions: readonly ConnectorDefinition[],
-  role: Role,
-  entry: Path,
-  report: Report,
-): FoundConnector | undefined {
-  const path = [...entry, "connector"];
-  if (document.isUnset(path)) return undefined;
-  const name = document.at(path) as string;
-  const found = findConnector(definitions, name);
-  if (found?.definition[role] !== undefined) return found;
-  const names = connectorNames(definitions, role);
-  const severity = isDisabled(document, entry) ? "warning" : "error";
-  const shown = document.show(path);
-  const others = `Known ${role}s`;
-  if (found !== undefined) {
-    const other = role === "source" ? "sink" : "source";
-    const message = `Connector ${shown} is no ${role}, only a ${other}`;
-    report({ severity, path, message, hint: `${others}: ${names.join(", ")}` });
-  } else if (CONNECTORS_ELSEWHERE.includes(name)) {
-    const message = `Connector ${shown} is not in this build yet`;
-    report({ severity, path, message, hint: `${others}: ${names.join(", ")}` });
-  } else {
-    report({ severity, path, message: `Unknown connector ${shown}`, hint: didYouMean(name, names, others) });
-  }
-}
-
-function checkStreams(
-  document: YamlDocument,
-  definition: ConnectorDefinition,
-  entry: Path,
-  report: Report,
-): void {
-  const streams = document.at([...entry, "streams"]);
-  const modes = definition.source!.syncModes;
-  for (const [i, stream] of Array.isArray(streams) ? streams.entries() : []) {
-    const path = [...entry, "streams", i];
-    const mode = isMap(stream) ? stream.sync_mode : undefined;
-    if (mode === "full_refresh" && !modes.includes("full_refresh")) {
-      const message = `Connector "${definition.type}" can't do sync_mode full_refresh`;
-      report({
-        path: [...path, "sync_mode"],
-        message,
-        hint: "Write sync_mode: incremental, or leave it out",
-      });
-    } else if (mode === "incremental" && !modes.includes("incremental") && !modes.includes("cdc")) {
-      const message = `Connector "${definition.type}" can't do sync_mode incremental`;
-      report({ path: [...path, "sync_mode"], message, hint: "Write sync_mode: full_refresh" });
-    }
-    if (isMap(stream) && stream.cursor_field !== undefined && modes.includes("cdc")) {
-      const message = `"cursor_field" has no effect: "${definition.type}" reads the log of changes`;
-      report({
-        severity: "warning",
-        path: [...path, "cursor_field"],
-        onKey: true,
-        message,
-        hint: "Remove it",
-      });
-    }
-  }
-}
-
-/** Pipelines name what exists. What they name that is disabled is plan.ts's to say. */
-function checkPipelines(document: YamlDocument, report: Report): void {
-  const named = new Set<string>();
-  const mistaken = new Set<Role>();
-  for (const [name, pipeline] of entriesOf(document, "pipelines")) {
-    if (!isMap(pipeline)) continue;
-    for (const role of ["source", "sink"] as const) {
-      const wanted = pipeline[role];
-      if (typeof wanted !== "string" || document.isUnset(["pipelines", name, role])) continue;
-      named.add(`${role} ${wanted}`);
-      const names = entriesOf(document, `${role}s`).map(([name]) => name);
-      if (names.includes(wanted)) continue;
-      mistaken.add(role);
-      const path = ["pipelines", name, role];
-      const severity = isDisabled(document, path) ? "warning" : "error";
-      const message = `There is no ${role} ${document.show(path)}`;
-      const hint = didYouMean(wanted, names, `The ${role}s of this file are`) ?? `Describe it under ${role}s`;
-      report({ severity, path, message, hint });
-    }
-  }
-  for (const role of ["source", "sink"] as const) {
-    for (const [name, entry] of entriesOf(document, `${role}s`)) {
-      if (named.has(`${role} ${name}`) || !isMap(entry) || entry.enabled === false) continue;
-      const path = [`${role}s`, name];
-      if (role === "source" && typeof entry.topic === "string") {
-        const message =
-          `Source "${name}" stands in no pipeline: publishing to its "topic" needs the connector rivven, ` +
-          "which is not in this build yet";
-        report({
-          path: [...path, "topic"],
-          onKey: true,
-          message,
-          hint: "Add a pipeline that names it and a sink",
-        });
-      } else if (!mistaken.has(role) && (role === "source" || entry.topics === undefined)) {
-        const message = `${
-          role === "source" ? "Source" : "Sink"
-        } "${name}" stands in no pipeline: it is not run`;
-        report({ severity: "warning", path, onKey: true, message, hint: "Add a pipeline that names it" });
-      }
-    }
   }
 }
 
@@ -360,13 +199,4 @@ function placeOfKey(
 /** An empty section, as in a file whose entries are all commented out, is no section. */
 function withoutEmptySections(file: unknown): unknown {
   return isMap(file) ? Object.fromEntries(Object.entries(file).filter(([, value]) => value !== null)) : file;
-}
-
-function entriesOf(document: YamlDocument, section: string): [string, unknown][] {
-  const value = document.at([section]);
-  return isMap(value) ? Object.entries(value) : [];
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

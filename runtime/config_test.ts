@@ -610,7 +610,7 @@ pipelines: { p: { source: a, sink: out } }
   ]);
   const [problem] = read(base.replace("TOPIC", ", topic: t")).problems;
   assert.equal(problem.severity, "error");
-  assert.match(problem.message, /needs the connector rivven/);
+  assert.match(problem.message, /publishing to its "topic" is not in this build yet/);
   assert.equal(`${problem.line}:${problem.column}`, "4:57");
 });
 

@@ -5,13 +5,15 @@
 import {
   type Alias,
   isAlias,
-  isMap,
+  isMap as isMapNode,
   isScalar,
   isSeq,
   LineCounter,
   type Node,
+  type Pair,
   parseDocument,
   Scalar,
+  type YAMLMap,
 } from "yaml";
 import type { Path, Place, Problem } from "./problem.ts";
 import { pathText } from "./problem.ts";
@@ -51,6 +53,11 @@ export class YamlDocument {
   readonly #keys = new Map<string, number>();
   readonly #values = new Map<string, number>();
   readonly #lines: LineCounter = new LineCounter();
+  readonly #document: ReturnType<typeof parseDocument>;
+  readonly #variables: VariableSources;
+  #nodes = 0;
+  /** Maps and lists around the node that is being converted. */
+  readonly #open = new Set<Node>();
   /** Values that `mask` hides besides those of variables. */
   readonly #hidden = new Set<string>();
 
@@ -62,6 +69,8 @@ export class YamlDocument {
       strict: true,
       resolveKnownTags: false, // tags of YAML 1.1 make dates, sets and bytes, which no key takes
     });
+    this.#document = document;
+    this.#variables = variables;
     let lastLine = 0;
     for (const error of document.errors) {
       const place = this.#placeAt(error.pos[0]);
@@ -75,83 +84,9 @@ export class YamlDocument {
       const message = warning.code === "TAG_RESOLVE_FAILED" ? "Unknown YAML tag" : warning.message;
       this.#problem(warning.pos[0], [], message, "Leave the tag out, or put the text in quotes");
     }
-    if (document.errors.length > 0 || document.contents === null) return;
-    let nodes = 0;
-    const open = new Set<Node>();
-    const convert = (node: unknown, path: Path, holder: number): unknown => {
-      if (++nodes > MAX_NODES) {
-        if (nodes === MAX_NODES + 1) {
-          this.#problem(
-            holder,
-            path,
-            `The file holds more than ${MAX_NODES} values once its aliases are resolved`,
-          );
-        }
-        return undefined;
-      }
-      if (isAlias(node)) {
-        const target = this.#resolve(node, document, open, path);
-        return target === undefined ? undefined : convert(target, path, holder);
-      }
-      this.#values.set(keyOf(path), offsetOf(node, holder));
-      if (isScalar(node)) return this.#scalar(node, path, variables);
-      if (!isMap(node) && !isSeq(node)) return null;
-      open.add(node);
-      let value: unknown;
-      if (isSeq(node)) {
-        value = node.items.map((item, i) => convert(item, [...path, i], offsetOf(item, holder)));
-      } else {
-        const map: Record<string, unknown> = {};
-        const merged: [unknown, number][] = [];
-        for (const pair of node.items) {
-          const at = offsetOf(pair.key, holder);
-          const key = keyText(pair.key);
-          if (key === undefined || key === "__proto__") {
-            this.#problem(
-              at,
-              path,
-              "A key must be a plain name",
-              'Put it in quotes if it is meant as text: "key": …',
-            );
-          } else if (key === "<<" && (pair.key as Scalar).type === Scalar.PLAIN) {
-            merged.push([pair.value, at]);
-          } else if (Object.hasOwn(map, key)) {
-            const first = this.#placeAt(this.#keys.get(keyOf([...path, key])) ?? at).line;
-            this.#problem(
-              at,
-              [...path, key],
-              `Key "${key}" is already given in line ${first}`,
-              "Remove one of the two",
-            );
-          } else {
-            this.#keys.set(keyOf([...path, key]), at);
-            map[key] = convert(pair.value, [...path, key], at);
-          }
-        }
-        for (const [source, at] of merged) {
-          for (const one of isSeq(source) ? source.items : [source]) {
-            const target = isAlias(one) ? this.#resolve(one, document, open, path) : one;
-            if (target === undefined) continue;
-            if (!isMap(target)) {
-              this.#problem(at, path, '"<<" merges maps only', 'Give it the alias of a map: "<<: *name"');
-              continue;
-            }
-            for (const pair of target.items) {
-              const key = keyText(pair.key);
-              if (key === undefined || key === "__proto__" || key === "<<" || Object.hasOwn(map, key)) {
-                continue;
-              }
-              this.#keys.set(keyOf([...path, key]), offsetOf(pair.key, at));
-              map[key] = convert(pair.value, [...path, key], offsetOf(pair.key, at));
-            }
-          }
-        }
-        value = map;
-      }
-      open.delete(node);
-      return value;
-    };
-    this.value = convert(document.contents, [], 0);
+    if (document.errors.length === 0 && document.contents !== null) {
+      this.value = this.#convert(document.contents, [], 0);
+    }
   }
 
   /** Where the value at `path` stands; `onKey`: its key. What is not in the file is looked up at what holds it. */
@@ -176,6 +111,12 @@ export class YamlDocument {
   /** The value at `path`, or undefined. */
   at(path: Path): unknown {
     return valueAt(this.value, path);
+  }
+
+  /** The keys and values of a top-level map; none when it is no map. */
+  entries(section: string): [string, unknown][] {
+    const value = this.at([section]);
+    return isMap(value) ? Object.entries(value) : [];
   }
 
   /** Is there a variable in the value at `path`? */
@@ -230,7 +171,81 @@ export class YamlDocument {
     return pieces.map((piece) => piece.text).join("");
   }
 
-  #scalar(node: Scalar, path: Path, variables: VariableSources): unknown {
+  /** @param holder where the key or list stands that holds the node, for nodes without a place of their own */
+  #convert(node: unknown, path: Path, holder: number): unknown {
+    if (++this.#nodes > MAX_NODES) {
+      const message = `The file holds more than ${MAX_NODES} values once its aliases are resolved`;
+      if (this.#nodes === MAX_NODES + 1) this.#problem(holder, path, message);
+      return undefined;
+    }
+    if (isAlias(node)) {
+      const target = this.#resolve(node, path);
+      return target === undefined ? undefined : this.#convert(target, path, holder);
+    }
+    this.#values.set(keyOf(path), offsetOf(node, holder));
+    if (isScalar(node)) return this.#scalar(node, path);
+    if (!isMapNode(node) && !isSeq(node)) return null;
+    this.#open.add(node);
+    const value = isMapNode(node)
+      ? this.#map(node, path, holder)
+      : node.items.map((item, i) => this.#convert(item, [...path, i], offsetOf(item, holder)));
+    this.#open.delete(node);
+    return value;
+  }
+
+  #map(node: YAMLMap, path: Path, holder: number): Record<string, unknown> {
+    const map: Record<string, unknown> = {};
+    const merges: Pair[] = [];
+    for (const pair of node.items) {
+      const at = offsetOf(pair.key, holder);
+      const key = keyText(pair.key);
+      if (key === undefined) {
+        this.#problem(
+          at,
+          path,
+          "A key must be a plain name",
+          'Put it in quotes if it is meant as text: "key": …',
+        );
+      } else if (key === "<<" && (pair.key as Scalar).type === Scalar.PLAIN) {
+        merges.push(pair);
+      } else if (Object.hasOwn(map, key)) {
+        const first = this.#placeAt(this.#keys.get(keyOf([...path, key])) ?? at).line;
+        const message = `Key "${key}" is already given in line ${first}`;
+        this.#problem(at, [...path, key], message, "Remove one of the two");
+      } else {
+        this.#keys.set(keyOf([...path, key]), at);
+        map[key] = this.#convert(pair.value, [...path, key], at);
+      }
+    }
+    // What the map says itself wins, then the first of several: https://yaml.org/type/merge.html
+    for (const { key, value } of merges) {
+      const at = offsetOf(key, holder);
+      for (const one of isSeq(value) ? value.items : [value]) this.#merge(map, one, path, at);
+    }
+    return map;
+  }
+
+  #merge(map: Record<string, unknown>, from: unknown, path: Path, holder: number): void {
+    const source = isAlias(from) ? this.#resolve(from, path) : from;
+    if (source === undefined) return;
+    if (!isMapNode(source)) {
+      this.#problem(holder, path, '"<<" merges maps only', 'Give it the alias of a map: "<<: *name"');
+      return;
+    }
+    for (const pair of source.items) {
+      const key = keyText(pair.key);
+      if (key === undefined || Object.hasOwn(map, key)) continue;
+      const at = offsetOf(pair.key, holder);
+      if (key === "<<") {
+        this.#merge(map, pair.value, path, at);
+        continue;
+      }
+      this.#keys.set(keyOf([...path, key]), at);
+      map[key] = this.#convert(pair.value, [...path, key], at);
+    }
+  }
+
+  #scalar(node: Scalar, path: Path): unknown {
     const source = node.source ?? "";
     if (typeof node.value === "number" && node.type === Scalar.PLAIN && !Number.isSafeInteger(node.value)) {
       const value = coreTyped(source);
@@ -239,7 +254,7 @@ export class YamlDocument {
       return value;
     }
     if (typeof node.value !== "string" || !node.value.includes("${")) return node.value;
-    const expanded = expandVariables(node.value, variables);
+    const expanded = expandVariables(node.value, this.#variables);
     this.filledIn.push(...expanded.filledIn);
     this.faults.push(...expanded.faults.map((fault) => ({ ...fault, path })));
     if (expanded.filledIn.length > 0 || expanded.faults.length > 0) {
@@ -258,14 +273,9 @@ export class YamlDocument {
     return values[0];
   }
 
-  #resolve(
-    alias: Alias,
-    document: ReturnType<typeof parseDocument>,
-    open: ReadonlySet<Node>,
-    path: Path,
-  ): Node | undefined {
+  #resolve(alias: Alias, path: Path): Node | undefined {
     const at = offsetOf(alias, 0);
-    const target = alias.resolve(document);
+    const target = alias.resolve(this.#document);
     // The name is not printed: it may be a password that starts with an asterisk.
     if (target === undefined) {
       this.#problem(
@@ -274,7 +284,7 @@ export class YamlDocument {
         "No anchor of this name stands before the alias",
         "Text that starts with * needs quotes",
       );
-    } else if (open.has(target)) {
+    } else if (this.#open.has(target)) {
       this.#problem(at, path, "The alias stands inside what it refers to");
     } else {
       return target;
@@ -301,12 +311,18 @@ export function valueAt(tree: unknown, path: Path): unknown {
   return value;
 }
 
+/** A map of the tree, as its values are after reading. */
+export function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 export function keyOf(path: Path): string {
   return JSON.stringify(path);
 }
 
+/** The text of a key; undefined where it is none, or one that JavaScript keeps for itself. */
 function keyText(key: unknown): string | undefined {
-  if (!isScalar(key)) return undefined;
+  if (!isScalar(key) || key.value === "__proto__") return undefined;
   if (typeof key.value === "string") return key.value;
   return key.source !== undefined && key.source !== "" ? key.source : undefined;
 }
