@@ -44,7 +44,8 @@ async function demo(
   await using program = startProgram(pg);
   const written = await writeFor(options, await pg.connect(), AbortSignal.any([interrupt, program.ended]));
   if (!interrupt.aborted) await caughtUp(client, program);
-  const exitCode = await program.stop();
+  // Ctrl-C has reached the program as well, and a second signal would cut its drain short.
+  const exitCode = await program.stop(interrupt.aborted ? 3_000 : 0);
   if (interrupt.aborted) {
     say("interrupted: the files are not compared");
     return 130;
@@ -93,8 +94,8 @@ async function writeFor(
 interface Program extends AsyncDisposable {
   /** Aborted when it ends, by itself or because it was told to. */
   readonly ended: AbortSignal;
-  /** Sends SIGTERM and gives the exit code. */
-  stop(): Promise<number>;
+  /** Sends SIGTERM, if it has not ended by itself within `afterMs`, and gives the exit code. */
+  stop(afterMs: number): Promise<number>;
 }
 
 /** The program as a user runs it: its progress goes to our terminal, its settings come from the environment. */
@@ -122,11 +123,13 @@ function startProgram(pg: Postgres): Program {
   };
   return {
     ended: ended.signal,
-    async stop(): Promise<number> {
-      end("SIGTERM");
-      const timer = setTimeout(() => end("SIGKILL"), PATIENCE_MS);
+    async stop(afterMs: number): Promise<number> {
+      const timers = [
+        setTimeout(() => end("SIGTERM"), afterMs),
+        setTimeout(() => end("SIGKILL"), afterMs + PATIENCE_MS),
+      ];
       const { code } = await status;
-      clearTimeout(timer);
+      timers.forEach(clearTimeout);
       return code;
     },
     async [Symbol.asyncDispose](): Promise<void> {
