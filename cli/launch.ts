@@ -26,7 +26,7 @@ export const FLAGS: readonly string[] = [
   "--ignore-env",
 ];
 
-/** Set for the new process to the id of the old one, so that it can't start a third. */
+/** Tells the new process that it was started by this one, so that it can't start a third. */
 const STARTED_BY = "RIVVEN_CONNECT_STARTED_BY";
 
 /**
@@ -47,17 +47,23 @@ export async function relaunch(args: readonly string[]): Promise<number | undefi
   if (Deno.build.standalone || hasFlags()) return undefined;
   const command = [Deno.execPath(), "run", ...FLAGS, Deno.mainModule, ...args];
   if (isGranted("ffi") && isGranted("env")) {
-    Deno.env.set(STARTED_BY, markOf(Deno.pid));
+    Deno.env.set(STARTED_BY, `exec ${Deno.pid}`);
     replaceProcess(command);
   }
   if (!isGranted("run")) {
-    throw new ConnectorError("Cannot start workers with the rights that this process was given", {
-      code: "permission_launch",
-      hint: `Start it as: deno run -A ${Deno.mainModule}\n` +
-        "It gives itself only what it needs, and each connector only what the pipeline file names",
-    });
+    throw launchError();
   }
   return await runChild(command);
+}
+
+/** What to tell someone who has started the program with too few rights. */
+export function launchError(cause?: unknown): ConnectorError {
+  return new ConnectorError("This process was started with too few rights", {
+    code: "permission_launch",
+    hint: `Start it as: deno run -A ${Deno.mainModule}\n` +
+      "It gives itself only what it needs, and each connector only what the pipeline file names",
+    cause,
+  });
 }
 
 /**
@@ -67,15 +73,11 @@ export async function relaunch(args: readonly string[]): Promise<number | undefi
 function hasFlags(): boolean {
   try {
     const startedBy = Deno.env.get(STARTED_BY);
-    if (startedBy === markOf(Deno.pid) || startedBy === markOf(Deno.ppid)) return true;
+    if (startedBy === `exec ${Deno.pid}` || startedBy === `spawn ${Deno.ppid}`) return true;
     return Deno.permissions.querySync({ name: "env" }).state === "denied";
   } catch {
     return false; // no variable can be read
   }
-}
-
-function markOf(pid: number): string {
-  return `pid ${pid}`;
 }
 
 function isGranted(name: "env" | "ffi" | "run"): boolean {
@@ -88,7 +90,7 @@ export async function runChild([program, ...args]: readonly string[]): Promise<n
   const onTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((stream) => stream.isTerminal());
   const child = new Deno.Command(program, {
     args: [...args],
-    env: { [STARTED_BY]: markOf(Deno.pid) },
+    env: { [STARTED_BY]: `spawn ${Deno.pid}` },
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",

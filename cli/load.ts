@@ -33,6 +33,7 @@ export async function readPipelineText(args: Arguments): Promise<PipelineText> {
       return { file, text: Deno.readTextFileSync(file) };
     } catch (cause) {
       if (cause instanceof Deno.errors.NotFound) continue;
+      if (cause instanceof Deno.errors.NotCapable) throw cause; // mod.ts explains it
       const why = cause instanceof Error ? cause.message.replace(/ \(os error \d+\)/, "") : String(cause);
       throw new ConnectorError(`Cannot read the pipeline file "${file}": ${why}`, {
         code: "config_file",

@@ -5,7 +5,7 @@
 import { ConnectorError, type ErrorKind } from "../formats/data/errors.ts";
 import { EXIT, parseCommandLine, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { relaunch } from "./launch.ts";
+import { launchError, relaunch } from "./launch.ts";
 import { createOutput, type Output } from "./output.ts";
 import { VERSION } from "./version.ts";
 
@@ -39,7 +39,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     const module = await command.load!();
     return await module.run(args, output);
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof Deno.errors.NotCapable ? launchError(thrown) : thrown;
     output.error(error);
     const unexpected = !(error instanceof UsageError || error instanceof ConnectorError);
     if (error instanceof Error && error.stack && (unexpected || argv.includes("-v"))) {
