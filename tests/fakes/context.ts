@@ -48,6 +48,7 @@ export function fakeSourceContext(
   options: FakeContextOptions & {
     readonly connector?: string;
     readonly streams?: readonly StreamSelection[];
+    readonly preview?: boolean;
   } = {},
 ): FakeSourceContext {
   const { connector = "fake", streams = [], layout = "auto" } = options;
@@ -58,6 +59,7 @@ export function fakeSourceContext(
     ...common,
     layout,
     streams,
+    preview: options.preview ?? false,
     reports,
     batchWriter: (limits) =>
       new BatchWriter({ ...limits, origin, layout, nowMicros: () => common.clock.nowMicros() }),
