@@ -210,13 +210,17 @@ function postgisCodec(name: string, options: TypeOptions): Codec {
     },
     write(out, source, start, end) {
       const ewkb = scratch.unhex(source, start, end);
-      if (!ewkb || ewkb.length < 9 || ewkb[0] > 1) throw malformed(name, "it is no EWKB in hex");
-      const isLittleEndian = ewkb[0] === 1;
-      const view = new DataView(ewkb.buffer, ewkb.byteOffset, ewkb.length);
-      const type = view.getUint32(1, isLittleEndian);
+      const isLittleEndian = ewkb?.[0] === 1;
+      const view = ewkb && new DataView(ewkb.buffer, ewkb.byteOffset, ewkb.length);
+      const type = view && view.byteLength > 5 ? view.getUint32(1, isLittleEndian) : 0;
+      const hasSrid = (type & HAS_SRID) !== 0;
+      // Byte order, type, SRID, and at least a count of what follows.
+      if (!view || ewkb[0] > 1 || ewkb.length < (hasSrid ? 13 : 9)) {
+        throw malformed(name, "it is no EWKB in hex");
+      }
       let wkb = ewkb;
       let srid = 0;
-      if ((type & HAS_SRID) !== 0) {
+      if (hasSrid) {
         srid = view.getInt32(5, isLittleEndian);
         // Byte order and type move up over the SRID.
         view.setUint32(5, type & ~HAS_SRID, isLittleEndian);
