@@ -58,6 +58,7 @@ export class Catalog implements AsyncDisposable {
   readonly #typeOptions: TypeOptions;
   #connection: Promise<Connection> | undefined;
   #types: TypeCatalog | undefined;
+  #interrupted = new AbortController();
 
   constructor(endpoint: Endpoint, clock: Clock, typeOptions: TypeOptions) {
     this.#endpoint = endpoint;
@@ -75,11 +76,12 @@ export class Catalog implements AsyncDisposable {
     sql: string,
     values?: readonly (string | number | readonly string[])[],
   ): Promise<TextRow[]> {
+    const interrupted = this.#interrupted.signal;
     const connection = await this.#open();
     try {
       return await connection.query(tried, sql, values);
     } catch (error) {
-      if (!connection.isLost) throw error;
+      if (!connection.isLost || interrupted.aborted) throw error;
       // It may have been gone for long without our knowing.
       this.#connection = undefined;
       return await (await this.#open()).query(tried, sql, values);
@@ -90,9 +92,15 @@ export class Catalog implements AsyncDisposable {
     const current = await this.#connection?.catch(() => undefined);
     if (current && !current.isLost) return current;
     current?.destroy();
-    this.#connection = Connection.open(this.#endpoint, this.#clock);
+    this.#connection = Connection.open(this.#endpoint, this.#clock, "sql", this.#interrupted.signal);
     this.#connection.catch(() => {});
     return await this.#connection;
+  }
+
+  /** Fails what is under way, also a connection that is just being opened. */
+  interrupt(): void {
+    this.#interrupted.abort();
+    this.#interrupted = new AbortController();
   }
 
   async facts(): Promise<ServerFacts> {

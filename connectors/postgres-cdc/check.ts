@@ -1,16 +1,380 @@
+/** `check`: everything a run will need, one finding each, with the statement that mends it. Changes nothing. */
+import { ConnectorError } from "../../formats/data/errors.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
-import type { CheckReport } from "../contract.ts";
-import type { Catalog } from "./catalog.ts";
-import type { Endpoint } from "./connection.ts";
+import type { CheckFinding, CheckReport, Clock } from "../contract.ts";
+import { type Catalog, type ServerFacts, type Table, tableName } from "./catalog.ts";
+import { Connection, describeEndpoint, type Endpoint, quoteIdentifier } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
-import type { PublicationPlan } from "./publication.ts";
-export async function checkSource(
-  _c: Catalog,
-  _e: Endpoint,
-  _config: PostgresConfig,
-  _f: TableFilter,
-  _p: PublicationPlan,
-  _r: CheckReport,
+import {
+  addTablesStatement,
+  createStatement,
+  notPublished,
+  type Publication,
+  type PublicationPlan,
+  quoteTable,
+  readPublication,
+} from "./publication.ts";
+import { MIN_VERSION } from "./server.ts";
+import { readSlot, requireUsable } from "./slot.ts";
+
+export interface CheckedSource {
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly endpoint: Endpoint;
+  readonly config: PostgresConfig;
+  readonly filter: TableFilter;
+  readonly publicationPlan: PublicationPlan;
+}
+
+/** How many names a message lists. */
+const LISTED = 5;
+
+export async function checkSource(source: CheckedSource, report: CheckReport): Promise<void> {
+  const { catalog, endpoint, config, filter } = source;
+  const facts = await reported("connection", report, () => catalog.facts());
+  if (!facts) return;
+  report(ok("connection", `PostgreSQL ${facts.versionText}, ${describeEndpoint(endpoint)}`));
+  checkServer(facts, config, report);
+  const isStreaming = config.snapshot.mode !== "initial_only";
+  if (isStreaming) {
+    await checkReplication(source, facts, report);
+    await reported("slot", report, () => checkSlot(source, report));
+  }
+  const all = await reported("tables", report, () => catalog.allTables());
+  if (!all) return;
+  const selected = all.filter((table) => !table.isPartition && filter.includes(table));
+  checkSelection(filter, all, selected, report);
+  const publication = await reported(
+    "publication",
+    report,
+    () => readPublication(catalog, config.publication),
+  );
+  if (publication) checkPublication(publication, source, all, selected, report);
+  else await reported("publication", report, () => checkNewPublication(source, facts, all, selected, report));
+  checkTables(
+    publication ? published(publication, all, filter) : selected,
+    isStreaming,
+    report,
+    endpoint.user,
+  );
+  await reported("retention", report, () => checkRetention(catalog, report));
+}
+
+function checkServer(facts: ServerFacts, config: PostgresConfig, report: CheckReport): void {
+  if (facts.version < MIN_VERSION) {
+    report(
+      failed("server_version", `PostgreSQL ${facts.versionText} is too old`, "Version 13 or newer is needed"),
+    );
+  }
+  if (config.snapshot.mode === "initial_only") return;
+  report(
+    facts.walLevel === "logical" ? ok("wal_level", "logical") : failed(
+      "wal_level",
+      `It is "${facts.walLevel}": the server writes no changes that could be read`,
+      "Run: ALTER SYSTEM SET wal_level = 'logical'; and restart the server",
+    ),
+  );
+  if (facts.isStandby && facts.version < 160000) {
+    report(failed("standby", "The server is a standby, which has no logical slots before PostgreSQL 16"));
+  }
+}
+
+/** Whether the role may open a replication connection: asked of the catalog for the hint, proven by opening one. */
+async function checkReplication(
+  { endpoint, clock }: CheckedSource,
+  facts: ServerFacts,
+  report: CheckReport,
 ): Promise<void> {
-  await Promise.resolve();
+  if (!facts.canReplicate) {
+    report(failed(
+      "replication",
+      `Role "${endpoint.user}" may not replicate`,
+      `Run: ALTER ROLE ${quoteIdentifier(endpoint.user)} REPLICATION (on RDS: GRANT rds_replication TO …)`,
+    ));
+    return;
+  }
+  const opened = await reported("replication", report, async () => {
+    await using connection = await Connection.open(
+      endpoint,
+      clock,
+      "replication",
+      new AbortController().signal,
+    );
+    return connection.pid;
+  });
+  if (opened) report(ok("replication", `Role "${endpoint.user}" can open a replication connection`));
+}
+
+async function checkSlot({ catalog, config }: CheckedSource, report: CheckReport): Promise<void> {
+  const name = config.slot_name;
+  const slot = await readSlot(catalog, name);
+  const [counts] = await catalog.query(
+    "Cannot count replication slots",
+    `SELECT (SELECT count(*) FROM pg_replication_slots)::text AS slots, current_setting('max_replication_slots') AS max_slots,
+       (SELECT count(*) FROM pg_stat_replication)::text AS senders, current_setting('max_wal_senders') AS max_senders`,
+  );
+  if (slot) {
+    requireUsable(slot, config.database);
+    report(
+      slot.activePid === null ? ok("slot", `"${name}" exists and is free`) : warning(
+        "slot",
+        `"${name}" is in use by process ${slot.activePid}`,
+        "If that is this pipeline, all is well; if not, stop the other reader or choose another slot_name",
+      ),
+    );
+  } else if (!config.auto_create_slot) {
+    report(failed(
+      "slot",
+      `There is no slot "${name}" and it must not be created`,
+      `Run: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); or set auto_create_slot to true`,
+      "config",
+    ));
+  } else report(ok("slot", `"${name}" does not exist and would be created`));
+  const takesSnapshot = config.snapshot.mode !== "never";
+  // Beside a slot that exists, a snapshot needs a temporary one.
+  const needed = (slot ? 0 : 1) + (slot && takesSnapshot ? 1 : 0);
+  const free = Number(counts.max_slots) - Number(counts.slots);
+  report(
+    free >= needed ? ok("free_slots", `${free} of ${counts.max_slots} replication slots are free`) : warning(
+      "free_slots",
+      `${free} of ${counts.max_slots} replication slots are free, and ${needed} may be needed`,
+      "Raise max_replication_slots and restart the server, or drop slots that nobody uses",
+    ),
+  );
+  const freeSenders = Number(counts.max_senders) - Number(counts.senders);
+  if (freeSenders < 1) {
+    report(failed(
+      "wal_senders",
+      `All ${counts.max_senders} WAL senders are in use`,
+      "Raise max_wal_senders and restart the server",
+    ));
+  }
+}
+
+function checkSelection(
+  filter: TableFilter,
+  all: readonly Table[],
+  selected: readonly Table[],
+  report: CheckReport,
+): void {
+  const unmatched = filter.unmatched(all);
+  if (unmatched.length > 0) {
+    report(failed(
+      "tables",
+      `No table matches ${list(unmatched)}`,
+      "`discover` lists the tables there are; names are case-sensitive",
+      "config",
+    ));
+  } else if (selected.length === 0) {
+    report(failed("tables", "No table is selected", "`discover` lists the tables there are", "config"));
+  } else report(ok("tables", `${selected.length} selected: ${list(selected.map(tableName))}`));
+}
+
+function checkPublication(
+  publication: Publication,
+  { filter, config }: CheckedSource,
+  all: readonly Table[],
+  selected: readonly Table[],
+  report: CheckReport,
+): void {
+  const { name, missingOperations, viaRoot } = publication;
+  const missing = notPublished(filter, publication, all);
+  const sent = published(publication, all, filter);
+  if (missing.length > 0) {
+    report(failed(
+      "publication",
+      `"${name}" does not send ${list(missing.map(tableName))}`,
+      `Run: ${addTablesStatement(name, missing)}`,
+    ));
+  } else if (sent.length === 0) {
+    report(failed(
+      "publication",
+      `"${name}" sends none of the selected tables`,
+      selected.length > 0
+        ? `Run: ${addTablesStatement(name, selected)}`
+        : `Choose another publication than "${config.publication}"`,
+    ));
+  } else report(ok("publication", `"${name}" exists and sends ${sent.length} of the selected tables`));
+  if (missingOperations.length > 0) {
+    report(warning(
+      "publication_operations",
+      `"${name}" leaves out: ${missingOperations.join(", ")}`,
+      `Run: ALTER PUBLICATION ${quoteIdentifier(name)} SET (publish = 'insert, update, delete, truncate')`,
+    ));
+  }
+  if (!viaRoot && selected.some((table) => table.isPartitioned)) {
+    report(warning(
+      "publication_partitions",
+      `"${name}" sends changes of partitioned tables under the names of their partitions`,
+      `Run: ALTER PUBLICATION ${quoteIdentifier(name)} SET (publish_via_partition_root = true)`,
+    ));
+  }
+}
+
+async function checkNewPublication(
+  { catalog, publicationPlan, endpoint }: CheckedSource,
+  facts: ServerFacts,
+  all: readonly Table[],
+  selected: readonly Table[],
+  report: CheckReport,
+): Promise<void> {
+  const { name, mode } = publicationPlan;
+  const statement = createStatement(publicationPlan, facts, all);
+  if (mode === "disabled") {
+    report(
+      failed(
+        "publication",
+        `There is no publication "${name}" and it must not be created`,
+        `Run: ${statement}`,
+        "config",
+      ),
+    );
+    return;
+  }
+  const [{ may_create }] = await catalog.query(
+    "Cannot read the rights on the database",
+    "SELECT has_database_privilege(current_database(), 'CREATE')::text AS may_create",
+  );
+  const foreign = selected.filter((table) => !table.isOwned && table.isLogged);
+  if (may_create !== "true") {
+    report(failed(
+      "publication",
+      `"${name}" does not exist, and role "${endpoint.user}" may not create it`,
+      `As an administrator, run: ${statement}; or GRANT CREATE ON DATABASE ${
+        quoteIdentifier(endpoint.database)
+      } TO ` +
+        quoteIdentifier(endpoint.user),
+    ));
+  } else if (!facts.isSuperuser && mode === "all_tables") {
+    report(failed(
+      "publication",
+      `"${name}" does not exist, and only a superuser can create one for all tables`,
+      `As an administrator, run: ${statement}`,
+    ));
+  } else if (!facts.isSuperuser && mode === "filtered" && foreign.length > 0) {
+    report(failed(
+      "publication",
+      `"${name}" does not exist, and role "${endpoint.user}" owns not all of its tables: not ${
+        list(foreign.map(tableName))
+      }`,
+      `As an administrator, run: ${statement}`,
+    ));
+  } else report(ok("publication", `"${name}" does not exist and would be created: ${shortened(statement)}`));
+}
+
+/** Rights and replica identity of each table. */
+function checkTables(
+  tables: readonly Table[],
+  isStreaming: boolean,
+  report: CheckReport,
+  user: string,
+): void {
+  const unreadable = tables.filter((table) => !table.isReadable);
+  if (unreadable.length > 0) {
+    report(failed(
+      "select",
+      `Role "${user}" may not read ${list(unreadable.map(tableName))}`,
+      `Run: GRANT SELECT ON ${unreadable.map(quoteTable).join(", ")} TO ${quoteIdentifier(user)}`,
+    ));
+  } else if (tables.length > 0) report(ok("select", `Role "${user}" may read the tables`));
+  if (!isStreaming) return;
+  const unlogged = tables.filter((table) => !table.isLogged);
+  if (unlogged.length > 0) {
+    report(warning(
+      "unlogged",
+      `Changes of unlogged tables are not in the log: ${list(unlogged.map(tableName))}`,
+      `Run: ${unlogged.map((table) => `ALTER TABLE ${quoteTable(table)} SET LOGGED`).join("; ")}`,
+    ));
+  }
+  const unidentified = tables.filter(({ replicaIdentity, primaryKey, isLogged }) =>
+    isLogged && (replicaIdentity === "n" || (replicaIdentity === "d" && primaryKey.length === 0))
+  );
+  if (unidentified.length > 0) {
+    report(warning(
+      "replica_identity",
+      `The server refuses updates and deletes of published tables without replica identity: ${
+        list(unidentified.map(tableName))
+      }`,
+      `Run: ${
+        unidentified.map((table) => `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL`).join("; ")
+      }; ` +
+        "or add a primary key",
+    ));
+  }
+}
+
+/** Settings by which the server gives up a slot that lags. */
+async function checkRetention(catalog: Catalog, report: CheckReport): Promise<void> {
+  const rows = await catalog.query(
+    "Cannot read the server's settings",
+    `SELECT name, setting, current_setting(name) AS text FROM pg_settings
+     WHERE name IN ('max_slot_wal_keep_size', 'idle_replication_slot_timeout')`,
+  );
+  for (const { name, setting, text } of rows) {
+    if (name === "max_slot_wal_keep_size" && setting !== "-1") {
+      report(
+        warning(
+          name,
+          `${text}: a slot that is further behind is lost`,
+          "Make it larger than the log of the longest stop",
+        ),
+      );
+    }
+    if (name === "idle_replication_slot_timeout" && setting !== "0") {
+      report(
+        warning(
+          name,
+          `${text}: a slot that nobody reads for longer is lost`,
+          "Make it longer than the longest stop",
+        ),
+      );
+    }
+  }
+}
+
+function published(publication: Publication, all: readonly Table[], filter: TableFilter): Table[] {
+  const oids = new Set(publication.tables.map(({ oid }) => oid));
+  return all.filter((table) => oids.has(table.oid) && filter.includes(table));
+}
+
+/** Runs one step; what it throws is its finding. */
+async function reported<T>(
+  name: string,
+  report: CheckReport,
+  step: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    const blame = error.kind === "config" || error.kind === "auth" ? "config" : "environment";
+    report(failed(name, error.message, error.hint, blame));
+    return undefined;
+  }
+}
+
+function ok(name: string, message: string): CheckFinding {
+  return { name, status: "ok", message };
+}
+
+function warning(name: string, message: string, hint?: string): CheckFinding {
+  return { name, status: "warning", message, hint };
+}
+
+function failed(
+  name: string,
+  message: string,
+  hint?: string,
+  blame: CheckFinding["blame"] = "environment",
+): CheckFinding {
+  return { name, status: "failed", message, hint, blame };
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, LISTED).map((name) => `"${name}"`).join(", ");
+  return names.length > LISTED ? `${shown} and ${names.length - LISTED} more` : shown;
+}
+
+function shortened(statement: string): string {
+  return statement.length > 300 ? `${statement.slice(0, 300)}…` : statement;
 }

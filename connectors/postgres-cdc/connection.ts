@@ -34,26 +34,32 @@ export class Connection implements AsyncDisposable {
   readonly endpoint: Endpoint;
   readonly #client: pg.Client;
   readonly #clock: Clock;
+  readonly #forget: () => void;
   #lost: unknown;
 
-  private constructor(endpoint: Endpoint, client: pg.Client, clock: Clock) {
+  private constructor(endpoint: Endpoint, client: pg.Client, clock: Clock, signal: AbortSignal) {
     this.endpoint = endpoint;
     this.#client = client;
     this.#clock = clock;
     // Without a listener the loss of an idle connection would end the worker.
     client.on("error", (error) => this.#lost ??= error);
+    const cut = () => this.destroy();
+    signal.addEventListener("abort", cut);
+    this.#forget = () => signal.removeEventListener("abort", cut);
   }
 
   /**
    * Opens a connection with the session settings that the codecs need.
    *
    * @param kind `replication`: to this database's walsender, which takes replication commands and simple SQL
+   * @param signal cuts the connection, also while it is being opened or a statement is under way
    * @throws {ConnectorError} `connection_*`, `auth_*`, …
    */
   static async open(
     endpoint: Endpoint,
     clock: Clock,
-    kind: "sql" | "replication" = "sql",
+    kind: "sql" | "replication",
+    signal: AbortSignal,
   ): Promise<Connection> {
     const { host, port, database, user, password, applicationName, connectTimeoutMs } = endpoint;
     const client = new pg.Client({
@@ -72,11 +78,12 @@ export class Connection implements AsyncDisposable {
       types: AS_TEXT,
       ...(kind === "replication" ? { replication: "database" } : {}),
     });
-    const connection = new Connection(endpoint, client, clock);
+    const connection = new Connection(endpoint, client, clock, signal);
     try {
+      if (signal.aborted) throw new Error("the connection was closed");
       await client.connect();
     } catch (error) {
-      socketOf(client).destroy();
+      connection.destroy();
       throw connectorError(`Cannot connect to ${describeEndpoint(endpoint)}`, error);
     }
     return connection;
@@ -119,12 +126,14 @@ export class Connection implements AsyncDisposable {
   /** Cuts the connection without a word, where the server would not listen anyway. */
   destroy(): void {
     this.#lost ??= "closed";
+    this.#forget();
     socketOf(this.#client).destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#lost !== undefined) return this.destroy();
     this.#lost = "closed";
+    this.#forget();
     const ended = this.#client.end();
     // A server that does not answer must not keep us.
     const timer = setTimeout(() => socketOf(this.#client).destroy(), 1000);

@@ -11,7 +11,7 @@ import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Clock, Logger, SourceProgress } from "../contract.ts";
 import { ChangeDecoder, type StreamPoint } from "./change_decoder.ts";
-import { Connection, describeEndpoint, type Endpoint, quoteIdentifier, quoteLiteral } from "./connection.ts";
+import { type Connection, describeEndpoint, quoteIdentifier, quoteLiteral } from "./connection.ts";
 import { connectorError, serverError } from "./errors.ts";
 import { formatLsn } from "./lsn.ts";
 import { EPOCH_MICROS, type RelationMessage } from "./pgoutput.ts";
@@ -37,7 +37,8 @@ const STATUS_AT_MOST_EVERY_MS = 200;
 const SILENCE_MS = 300_000;
 
 export interface ReplicationOptions {
-  readonly endpoint: Endpoint;
+  /** A replication connection that nothing was done on yet; it is closed at the end. */
+  readonly connection: Connection;
   readonly clock: Clock;
   readonly log: Logger;
   readonly slot: string;
@@ -98,9 +99,8 @@ export class Replication {
 
   /** Batches from `start` on, until `signal` is aborted. Throws when the stream can't go on. */
   async *read(): AsyncGenerator<Batch> {
-    const { endpoint, clock, signal, slot } = this.#options;
-    const tried = `Cannot read from slot "${slot}" of ${describeEndpoint(endpoint)}`;
-    await using connection = await Connection.open(endpoint, clock, "replication");
+    const { connection, signal, slot } = this.#options;
+    const tried = `Cannot read from slot "${slot}" of ${describeEndpoint(connection.endpoint)}`;
     const over = AbortSignal.any([signal, this.#done.signal]);
     const wake = () => this.#wire?.interrupt();
     over.addEventListener("abort", wake);
@@ -135,7 +135,7 @@ export class Replication {
       slotWaitMs,
       slotRetryDelayMs,
       slotHolder,
-      endpoint,
+      connection,
     } = this.#options;
     const options = ["proto_version '1'", `publication_names ${quoteLiteral(quoteIdentifier(publication))}`];
     // Always, although nobody reads them yet: they are numbered like the other changes, and the numbers must stay.
@@ -143,7 +143,7 @@ export class Replication {
     const sql = `START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL ${formatLsn(start.lsn)} (${
       options.join(", ")
     })`;
-    const tried = `Cannot start reading from slot "${slot}" of ${describeEndpoint(endpoint)}`;
+    const tried = `Cannot start reading from slot "${slot}" of ${describeEndpoint(connection.endpoint)}`;
     const startedMs = clock.monotonicMs();
     let pauseMs = 250;
     while (!signal.aborted) {

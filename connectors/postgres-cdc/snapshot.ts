@@ -11,8 +11,7 @@ import { sourceMembers, unreadableValue } from "./change_decoder.ts";
 import { Connection, type Endpoint, quoteIdentifier, quoteLiteral } from "./connection.ts";
 import { writeCopyRow } from "./copy_text.ts";
 import { connectorError, serverError } from "./errors.ts";
-import { formatLsn } from "./lsn.ts";
-import type { PostgresPosition, SnapshotProgress } from "./position.ts";
+import type { PostgresPosition } from "./position.ts";
 import { quoteTable } from "./publication.ts";
 import { keyOf, type StreamBook } from "./relations.ts";
 import type { TypeCatalog, ValueWriter } from "./types/mod.ts";
@@ -41,8 +40,8 @@ export interface SnapshotOptions {
   /** The point in the log that the snapshot shows. */
   readonly lsn: bigint;
   readonly attempt: number;
-  /** The position of a batch behind which this much is done. */
-  readonly position: (progress: SnapshotProgress) => PostgresPosition;
+  /** The position of a batch behind which so many of the tables are done. */
+  readonly position: (tablesDone: number) => PostgresPosition;
   readonly progress: (progress: SourceProgress) => void;
   /** Called between batches, at most every ten seconds; what it throws ends the snapshot. */
   readonly watch: () => Promise<void>;
@@ -58,9 +57,7 @@ const BATCH_WAIT_MS = 20;
 /** Reads the tables one after the other. The last batch has `finalPosition`, also when there are no rows at all. */
 export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Batch> {
   const { endpoint, clock, writer, types, book, lsn, signal } = options;
-  await using connection = await Connection.open(endpoint, clock);
-  const cut = () => connection.destroy();
-  signal.addEventListener("abort", cut);
+  await using connection = await Connection.open(endpoint, clock, "sql", signal);
   try {
     const { tables, timeMicros } = await begin(connection, options);
     const wire = connection.takeOver();
@@ -68,6 +65,8 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Ba
     let rows = 0;
     let watchedMs = clock.monotonicMs();
     const expectedRows = sumOfEstimates(tables);
+    // Tables without rows are done already.
+    const skipped = options.tables.length - tables.length;
     for (let t = 0; t < tables.length; t++) {
       const { table } = tables[t];
       const reader = new TableReader(wire, writer, streamOf(tables[t], book, types), {
@@ -81,11 +80,17 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Ba
       const progress = (tablesDone: number) => {
         options.progress({
           phase: "snapshot",
-          snapshot: { tablesDone, tables: tables.length, rows, expectedRows, table: tableName(table) },
+          snapshot: {
+            tablesDone: skipped + tablesDone,
+            tables: options.tables.length,
+            rows,
+            expectedRows,
+            table: tableName(table),
+          },
         });
       };
       progress(t);
-      const reading = options.position(snapshotProgress(options, t, tables.length));
+      const reading = options.position(skipped + t);
       wire.query(copyStatement(tables[t]));
       for (;;) {
         const isDone = reader.run();
@@ -107,7 +112,7 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Ba
           rows += writer.length;
           yield batchFromData(
             writer.finish(
-              isDone ? options.position(snapshotProgress(options, t + 1, tables.length)) : reading,
+              isDone ? options.position(skipped + t + 1) : reading,
             ),
           );
           progress(t);
@@ -123,24 +128,15 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Ba
     yield batchFromData(writer.finish(options.finalPosition));
     options.progress({
       phase: "snapshot",
-      snapshot: { tablesDone: tables.length, tables: tables.length, rows, expectedRows },
+      snapshot: { tablesDone: options.tables.length, tables: options.tables.length, rows, expectedRows },
     });
   } catch (error) {
     if (signal.aborted) return;
     throw connectorError("Cannot read the snapshot", error);
   } finally {
-    signal.removeEventListener("abort", cut);
     // The transaction has only read, so there is nothing to end; and behind COPY pg does not know the connection.
     connection.destroy();
   }
-}
-
-function snapshotProgress(
-  { attempt, lsn }: SnapshotOptions,
-  tablesDone: number,
-  tables: number,
-): SnapshotProgress {
-  return { state: "reading", attempt, lsn: formatLsn(lsn), tablesDone, tables };
 }
 
 /** Opens the transaction and finds out which tables have rows, so that the last row can be marked as such. */

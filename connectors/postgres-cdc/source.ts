@@ -1,36 +1,37 @@
 /**
- * The source: decides from the saved position, the slot and `snapshot.mode` what is to be read, then reads it. The
- * hand-over from snapshot to stream is exact: the snapshot shows the state at the consistent point of a slot, and the
- * stream begins at that point.
+ * The source: decides what is to be read (start.ts), then reads it. The hand-over from snapshot to stream is exact:
+ * the snapshot shows the state at the consistent point of a slot, and the stream begins at that point.
  *
  * A slot that exists already can't export a snapshot. A temporary slot beside it can: its consistent point lies behind
  * what the permanent slot has confirmed, and the permanent slot is read from that point on. So an interrupted snapshot
  * is simply taken again, nothing has to be dropped, and a slot that an administrator has made is good as well.
  */
-import { BatchWriter } from "../../formats/data/batch_writer.ts";
+import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import { type TableFilter, tableFilter } from "../_cdc/table_filter.ts";
 import type { Batch, CheckReport, DiscoveredStream, Position, Source, SourceContext } from "../contract.ts";
 import { Catalog, type ServerFacts, type Table, tableName } from "./catalog.ts";
-import type { StreamPoint } from "./change_decoder.ts";
 import { checkSource } from "./check.ts";
 import { Connection, type Endpoint } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { discoverTables } from "./discover.ts";
 import { formatLsn, parseLsn } from "./lsn.ts";
 import type { RelationMessage } from "./pgoutput.ts";
-import { type PostgresPosition, readPosition, streamPoint, streamPosition } from "./position.ts";
+import { type PostgresPosition, readPosition, type SnapshotProgress, streamPosition } from "./position.ts";
 import {
   addTablesStatement,
   ensurePublication,
   notPublished,
   type Publication,
   type PublicationPlan,
+  readPublication,
 } from "./publication.ts";
 import { makeRelation, type Relation, StreamBook } from "./relations.ts";
 import { Replication } from "./replication.ts";
-import { createSlot, dropSlot, isLost, readSlot, requireUsable, type Slot, slotLost } from "./slot.ts";
+import { requireServer } from "./server.ts";
+import { createSlot, dropSlot, isLost, readSlot, slotLost } from "./slot.ts";
 import { readSnapshot, type SnapshotTable } from "./snapshot.ts";
+import { decideStart, slotMissing, type StartPlan } from "./start.ts";
 
 /** How long the creation of a slot waits for transactions that are open. */
 const SLOT_CREATION_MS = 300_000;
@@ -39,12 +40,20 @@ export function openSource(config: PostgresConfig, context: SourceContext): Sour
   return new PostgresSource(config, context);
 }
 
-/** What a start has to do. */
-interface StartPlan {
-  readonly snapshot: boolean;
-  /** Where the stream goes on; undefined: at the point of the snapshot, or of the slot. */
-  readonly resume: StreamPoint | undefined;
-  readonly slot: Slot | undefined;
+/** What one `read()` knows of the server. */
+interface Run {
+  readonly facts: ServerFacts;
+  readonly writer: BatchWriter;
+  readonly book: StreamBook;
+  readonly signal: AbortSignal;
+  readonly origin: { readonly system: string; readonly slot: string };
+}
+
+/** A slot that was just made, and the connection that holds its exported snapshot open. */
+interface NewSlot {
+  readonly connection: Connection;
+  readonly lsn: bigint;
+  readonly snapshotName: string | undefined;
 }
 
 class PostgresSource implements Source {
@@ -54,103 +63,65 @@ class PostgresSource implements Source {
   readonly #filter: TableFilter;
   readonly #catalog: Catalog;
   #replication: Replication | undefined;
-  /** The highest LSN that was acknowledged while no stream was open. */
+  /** The highest LSN that was acknowledged; 0: none. */
   #acknowledged = 0n;
 
   constructor(config: PostgresConfig, context: SourceContext) {
     this.#config = config;
     this.#context = context;
     this.#endpoint = endpointOf(config, context.name);
-    this.#filter = filterOf(config, context);
+    const { schemas, tables, exclude_tables } = config;
+    this.#filter = tableFilter({ schemas, tables, excludeTables: exclude_tables, streams: context.streams });
     this.#catalog = new Catalog(this.#endpoint, context.clock, config);
   }
 
   async *read(from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
-    const context = this.#context;
-    const config = this.#config;
-    const catalog = this.#catalog;
-    context.progress({ phase: "starting" });
-    const facts = await catalog.facts();
-    requireServer(facts, config);
-    const origin = { system: facts.systemId, slot: config.slot_name };
-    const saved = from === undefined ? undefined : readPosition(from, origin);
-    if (saved?.snapshot?.state === "finished") return context.progress({ phase: "finished" });
-
-    const publication = await this.#publication(facts);
-    const plan = await this.#plan(saved);
-    if (signal.aborted) return;
-    const writer = new BatchWriter({
-      origin: { connector: "postgres-cdc", name: context.name, version: VERSION },
-      layout: context.layout,
-      nowMicros: () => context.clock.nowMicros(),
-    });
-    const book = new StreamBook(config.database);
-    let start = plan.resume;
-    if (plan.snapshot) {
-      const consistent = yield* this.#snapshot(plan, publication, facts, writer, book, signal);
-      if (signal.aborted) return;
-      if (config.snapshot.mode === "initial_only") return context.progress({ phase: "finished" });
-      start ??= { lsn: consistent, index: 0, lastCommit: 0n };
-    } else if (plan.slot === undefined) {
-      const created = await this.#createSlot(config.slot_name, {
-        isTemporary: false,
-        exports: false,
-        facts,
-        signal,
-      });
-      await created.connection[Symbol.asyncDispose]();
-      start = { lsn: created.lsn, index: 0, lastCommit: 0n };
-    }
-    start ??= { lsn: plan.slot?.confirmedLsn ?? 0n, index: 0, lastCommit: 0n };
-    context.log.info(`Streaming from ${formatLsn(start.lsn)}`, {
-      slot: config.slot_name,
-      publication: publication.name,
-    });
-    this.#replication = new Replication({
-      endpoint: this.#endpoint,
-      clock: context.clock,
-      log: context.log,
-      slot: config.slot_name,
-      publication: publication.name,
-      serverVersion: facts.version,
-      walSenderTimeoutMs: facts.walSenderTimeoutMs,
-      statusIntervalMs: config.status_update_interval_ms,
-      slotWaitMs: config.slot_max_retries * config.slot_retry_delay_ms,
-      slotRetryDelayMs: config.slot_retry_delay_ms,
-      start,
-      flushed: saved !== undefined && saved.snapshot === undefined ? parseLsn(saved.lsn) : this.#acknowledged,
-      writer,
-      position: (point) => streamPosition(origin, point),
-      relation: await this.#relations(publication, book),
-      slotHolder: async () => (await readSlot(catalog, config.slot_name))?.activePid ?? undefined,
-      progress: context.progress,
-      signal,
-    });
+    const { progress, preview } = this.#context;
+    const { slot_name, snapshot: { mode }, database } = this.#config;
+    progress({ phase: "starting" });
+    const interrupt = () => this.#catalog.interrupt();
+    signal.addEventListener("abort", interrupt);
     try {
-      yield* this.#replication.read();
+      const facts = await this.#catalog.facts();
+      const onlySnapshot = mode === "initial_only" || (preview && mode !== "never");
+      requireServer(facts, !onlySnapshot);
+      const origin = { system: facts.systemId, slot: slot_name };
+      const saved = from === undefined ? undefined : readPosition(from, origin);
+      this.#acknowledged = saved !== undefined && saved.snapshot === undefined ? parseLsn(saved.lsn) : 0n;
+      const writer = this.#context.batchWriter();
+      const run: Run = { facts, writer, book: new StreamBook(database), signal, origin };
+      if (onlySnapshot) {
+        if (saved?.snapshot?.state !== "finished") yield* this.#snapshotOnly(run);
+      } else if (preview) yield* this.#previewOfStream(run);
+      else yield* this.#snapshotAndStream(run, saved);
+      if (!signal.aborted) progress({ phase: "finished" });
+    } catch (error) {
+      // What was cut off on request is no failure.
+      if (!signal.aborted) throw error;
     } finally {
-      this.#replication = undefined;
+      signal.removeEventListener("abort", interrupt);
     }
   }
 
   acknowledge(position: Position): Promise<void> {
     const { lsn, snapshot } = position as PostgresPosition;
-    // While a snapshot is under way the stream's changes behind it are still to come.
-    if (snapshot !== undefined) return Promise.resolve();
-    this.#acknowledged = parseLsn(lsn);
-    this.#replication?.acknowledge(this.#acknowledged);
+    // While a snapshot is under way, everything behind its point is still to come.
+    if (snapshot === undefined) {
+      this.#acknowledged = parseLsn(lsn);
+      this.#replication?.acknowledge(this.#acknowledged);
+    }
     return Promise.resolve();
   }
 
   async check(report: CheckReport): Promise<void> {
-    await checkSource(
-      this.#catalog,
-      this.#endpoint,
-      this.#config,
-      this.#filter,
-      this.#publicationPlan(),
-      report,
-    );
+    await checkSource({
+      catalog: this.#catalog,
+      clock: this.#context.clock,
+      endpoint: this.#endpoint,
+      config: this.#config,
+      filter: this.#filter,
+      publicationPlan: this.#publicationPlan(),
+    }, report);
   }
 
   async discover(): Promise<readonly DiscoveredStream[]> {
@@ -161,166 +132,104 @@ class PostgresSource implements Source {
     await this.#catalog[Symbol.asyncDispose]();
   }
 
-  // ---- what to read -----------------------------------------------------------------------------------------------
+  // ---- the ways through -------------------------------------------------------------------------------------------
+
+  async *#snapshotAndStream(run: Run, saved: PostgresPosition | undefined): AsyncGenerator<Batch> {
+    const { log } = this.#context;
+    const { slot_name } = this.#config;
+    const { signal } = run;
+    const publication = await this.#publication(run.facts);
+    const found = decideStart(saved, await readSlot(this.#catalog, slot_name), this.#config);
+    const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
+    log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
+    if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
+    if (signal.aborted) return;
+    let startLsn = plan.slot?.confirmedLsn ?? 0n;
+    if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan);
+    else if (plan.slot === undefined) {
+      const created = await this.#newSlot(run, slot_name, { isTemporary: false, exports: false });
+      await created.connection[Symbol.asyncDispose]();
+      startLsn = created.lsn;
+    }
+    if (signal.aborted) return;
+    const start = plan.resume ?? { lsn: startLsn, index: 0, lastCommit: 0n };
+    log.info(`Streaming from ${formatLsn(start.lsn)}`, { slot: slot_name, publication: publication.name });
+    yield* this.#stream(run, publication, await this.#replicationConnection(signal), slot_name, start);
+  }
+
+  /** Rows as they are now and then the end; needs neither slot nor publication, and leaves nothing behind. */
+  async *#snapshotOnly(run: Run): AsyncGenerator<Batch> {
+    const publication = this.#context.preview
+      ? await readPublication(this.#catalog, this.#config.publication)
+      : undefined;
+    const [{ lsn }] = await this.#catalog.query(
+      "Cannot read the log's position",
+      `SELECT ${run.facts.isStandby ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()"}::text AS lsn`,
+    );
+    yield* this.#readTables(run, publication, {
+      shownLsn: parseLsn(lsn!),
+      resumeAt: { lsn: parseLsn(lsn!), index: 0, lastCommit: 0n },
+      isFinite: true,
+    });
+  }
+
+  /** Changes from now on, through a slot that vanishes with the connection. */
+  async *#previewOfStream(run: Run): AsyncGenerator<Batch> {
+    const { publication: name } = this.#config;
+    const publication = await readPublication(this.#catalog, name);
+    if (!publication) {
+      throw new ConnectorError(`There is no publication "${name}" yet, so there are no changes to preview`, {
+        code: "not_found_publication",
+        hint: "A run creates it; until then only rows can be previewed (snapshot.mode other than never)",
+      });
+    }
+    const slot = temporaryName(this.#config.slot_name, this.#context.random());
+    const { connection, lsn } = await this.#newSlot(run, slot, { isTemporary: true, exports: false });
+    yield* this.#stream(run, publication, connection, slot, { lsn, index: 0, lastCommit: 0n });
+  }
+
+  // ---- tables -----------------------------------------------------------------------------------------------------
 
   #publicationPlan(): PublicationPlan {
-    const { publication, auto_create_publication, publication_autocreate_mode, schemas, tables } =
-      this.#config;
-    const isPlain = schemas.every((schema) => !/[*?]/.test(schema) && !schema.startsWith("/"));
-    const onlySchemas = tables.length === 0 && this.#config.exclude_tables.length === 0 &&
-      this.#context.streams.length === 0;
+    const {
+      publication,
+      auto_create_publication,
+      publication_autocreate_mode,
+      schemas,
+      tables,
+      exclude_tables,
+    } = this.#config;
+    const onlySchemas = tables.length + exclude_tables.length + this.#context.streams.length === 0 &&
+      schemas.every((schema) => !/[*?]/.test(schema) && !schema.startsWith("/"));
     return {
       name: publication,
       mode: auto_create_publication ? publication_autocreate_mode : "disabled",
       filter: this.#filter,
-      wholeSchemas: isPlain && onlySchemas ? schemas : [],
+      wholeSchemas: onlySchemas ? schemas : [],
     };
   }
 
   async #publication(facts: ServerFacts): Promise<Publication> {
     const { log } = this.#context;
     const publication = await ensurePublication(this.#catalog, facts, this.#publicationPlan(), log);
-    if (publication.missingOperations.length > 0) {
-      log.warn(`Publication "${publication.name}" leaves out operations`, {
-        operations: publication.missingOperations,
-      });
+    const { name, missingOperations } = publication;
+    if (missingOperations.length > 0) {
+      log.warn(`Publication "${name}" leaves out operations`, { operations: missingOperations });
     }
-    if (this.#filter.exact.length > 0) {
-      const missing = notPublished(this.#filter, publication, await this.#catalog.allTables());
-      if (missing.length > 0) {
-        throw new ConnectorError(
-          `Publication "${publication.name}" does not send ${
-            missing.map((table) => `"${tableName(table)}"`).join(", ")
-          }`,
-          { code: "config_publication", hint: `Run: ${addTablesStatement(publication.name, missing)}` },
-        );
-      }
+    if (this.#filter.exact.length === 0) return publication;
+    const missing = notPublished(this.#filter, publication, await this.#catalog.allTables());
+    if (missing.length > 0) {
+      const names = missing.map((table) => `"${tableName(table)}"`).join(", ");
+      throw new ConnectorError(`Publication "${name}" does not send ${names}`, {
+        code: "config_publication",
+        hint: `Run: ${addTablesStatement(name, missing)}`,
+      });
     }
     return publication;
   }
 
-  /** @throws {ConnectorError} `state_*` where going on would lose changes without a word */
-  async #plan(saved: PostgresPosition | undefined): Promise<StartPlan> {
-    const { slot_name, database, snapshot: { mode } } = this.#config;
-    const { log } = this.#context;
-    if (mode === "initial_only") return { snapshot: true, resume: undefined, slot: undefined };
-    const slot = await readSlot(this.#catalog, slot_name);
-    const isStreaming = saved !== undefined && saved.snapshot === undefined;
-    if (!isStreaming) {
-      if (slot) requireUsable(slot, database);
-      if (saved) {
-        log.info("The last snapshot was interrupted; a new one is taken, its rows come again", {
-          slot: slot_name,
-        });
-      } else if (slot) {
-        log.info(`Slot "${slot_name}" exists and no position is saved`, {
-          confirmed: slot.confirmedLsn === undefined ? null : formatLsn(slot.confirmedLsn),
-          then: mode === "never"
-            ? "streaming goes on where it was confirmed"
-            : "streaming begins behind the snapshot",
-        });
-      }
-      return { snapshot: mode !== "never", resume: undefined, slot };
-    }
-    const resume = streamPoint(saved);
-    const gone = slot === undefined
-      ? slotMissing(slot_name, resume)
-      : isLost(slot)
-      ? slotLost(slot)
-      : slot.confirmedLsn !== undefined && slot.confirmedLsn > resume.lsn
-      ? slotAhead(slot, resume)
-      : undefined;
-    if (gone) {
-      if (mode !== "when_needed") throw gone;
-      log.warn(`${gone.message}. A new snapshot is taken (snapshot.mode: when_needed)`);
-      if (!slot || !isLost(slot)) return { snapshot: true, resume: undefined, slot };
-      await dropSlot(this.#catalog, slot_name); // of no use to anybody any more
-      return { snapshot: true, resume: undefined, slot: undefined };
-    }
-    requireUsable(slot!, database);
-    return { snapshot: mode === "always", resume, slot };
-  }
-
-  // ---- the snapshot -----------------------------------------------------------------------------------------------
-
-  /** Yields the snapshot and returns the point in the log that it shows. */
-  async *#snapshot(
-    plan: StartPlan,
-    publication: Publication,
-    facts: ServerFacts,
-    writer: BatchWriter,
-    book: StreamBook,
-    signal: AbortSignal,
-  ): AsyncGenerator<Batch, bigint> {
-    const { clock, log, progress } = this.#context;
-    const { slot_name, snapshot } = this.#config;
-    const attempt = await this.#nextAttempt();
-    const tables = await this.#snapshotTables(publication);
-    const types = await this.#catalog.learnTypes(
-      tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
-    );
-    const isFinite = snapshot.mode === "initial_only";
-    const exported = isFinite ? undefined : await this.#createSlot(
-      plan.slot === undefined ? slot_name : temporaryName(slot_name, this.#context.random()),
-      { isTemporary: plan.slot !== undefined, exports: true, facts, signal },
-    );
-    const lsn = exported?.lsn ?? await this.#currentLsn(facts);
-    log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(lsn)}`, { attempt });
-    const origin = { system: facts.systemId, slot: slot_name };
-    const start = plan.resume ?? { lsn, index: 0, lastCommit: 0n };
-    const position = streamPosition(origin, start);
-    try {
-      yield* readSnapshot({
-        endpoint: this.#endpoint,
-        clock,
-        writer,
-        types,
-        book,
-        tables,
-        snapshotName: exported?.snapshotName,
-        // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept
-        // for the stream: idle for the hours of a snapshot, it would be the first that a firewall cuts.
-        onJoined: async () => await exported?.connection[Symbol.asyncDispose](),
-        lsn,
-        attempt,
-        position: (snapshot) => ({ ...position, snapshot }),
-        finalPosition: isFinite
-          ? {
-            ...position,
-            snapshot: {
-              state: "finished",
-              attempt,
-              lsn: formatLsn(lsn),
-              tablesDone: tables.length,
-              tables: tables.length,
-            },
-          }
-          : position,
-        progress,
-        watch: async () => {
-          if (isFinite) return;
-          const slot = await readSlot(this.#catalog, slot_name);
-          if (slot === undefined) throw slotMissing(slot_name, start);
-          if (isLost(slot)) throw slotLost(slot);
-        },
-        signal,
-      });
-    } finally {
-      await exported?.connection[Symbol.asyncDispose]();
-    }
-    return lsn;
-  }
-
-  /** A number that no earlier read has had, also one whose rows some sink has and whose position was never saved. */
-  async #nextAttempt(): Promise<number> {
-    const { state } = this.#context;
-    const last = await state.get("snapshot_attempt");
-    const attempt = (typeof last === "number" ? last : 0) + 1;
-    await state.put("snapshot_attempt", attempt);
-    return attempt;
-  }
-
-  async #snapshotTables(publication: Publication): Promise<SnapshotTable[]> {
+  /** What a snapshot reads: of each published table what is published; without a publication whole tables. */
+  async #snapshotTables(publication: Publication | undefined): Promise<SnapshotTable[]> {
     const { include_tables, exclude_tables } = this.#config.snapshot;
     const wanted = tableFilter({
       schemas: [],
@@ -328,77 +237,185 @@ class PostgresSource implements Source {
       excludeTables: exclude_tables,
       streams: [],
     });
-    const tables = await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid));
-    const published = new Map(publication.tables.map((table) => [table.oid, table]));
+    const published = publication && new Map(publication.tables.map((table) => [table.oid, table]));
+    const tables = published
+      ? await this.#catalog.tablesByOid([...published.keys()])
+      : (await this.#catalog.allTables()).filter((table) => !table.isPartition);
     return tables
       .filter((table) => this.#filter.includes(table) && wanted.includes(table))
       .map((table) => {
-        const { columns, rowFilter } = published.get(table.oid)!;
+        const { columns, rowFilter } = published?.get(table.oid) ?? {};
         return {
           table,
-          columns: table.columns.map(({ name }) => name).filter((name) => isSent(table, name, columns)),
+          columns: table.columns.filter((column) => isSent(column, columns)).map(({ name }) => name),
           rowFilter,
         };
       });
   }
 
-  async #createSlot(
-    name: string,
-    { isTemporary, exports, facts, signal }: {
-      readonly isTemporary: boolean;
-      readonly exports: boolean;
-      readonly facts: ServerFacts;
-      readonly signal: AbortSignal;
+  // ---- the snapshot -----------------------------------------------------------------------------------------------
+
+  /** Yields the snapshot and returns the point in the log that it shows. */
+  async *#snapshot(run: Run, publication: Publication, plan: StartPlan): AsyncGenerator<Batch, bigint> {
+    const { slot_name } = this.#config;
+    const name = plan.slot === undefined ? slot_name : temporaryName(slot_name, this.#context.random());
+    const exported = await this.#newSlot(run, name, { isTemporary: plan.slot !== undefined, exports: true });
+    const { lsn, connection } = exported;
+    try {
+      yield* this.#readTables(run, publication, {
+        shownLsn: lsn,
+        resumeAt: plan.resume ?? { lsn, index: 0, lastCommit: 0n },
+        isFinite: false,
+        exported,
+      });
+    } finally {
+      await connection[Symbol.asyncDispose]();
+    }
+    return lsn;
+  }
+
+  async *#readTables(
+    { writer, book, signal, origin }: Run,
+    publication: Publication | undefined,
+    { shownLsn, resumeAt, isFinite, exported }: {
+      readonly shownLsn: bigint;
+      readonly resumeAt: { readonly lsn: bigint; readonly index: number; readonly lastCommit: bigint };
+      /** Nothing comes behind it. */
+      readonly isFinite: boolean;
+      readonly exported?: NewSlot;
     },
-  ): Promise<{ connection: Connection; lsn: bigint; snapshotName: string | undefined }> {
+  ): AsyncGenerator<Batch> {
+    const { clock, log, progress } = this.#context;
+    const attempt = await this.#nextAttempt();
+    const tables = await this.#snapshotTables(publication);
+    const types = await this.#catalog.learnTypes(
+      tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
+    );
+    log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, { attempt });
+    const position = streamPosition(origin, resumeAt);
+    const reading = (state: SnapshotProgress["state"], tablesDone: number): PostgresPosition => ({
+      ...position,
+      snapshot: { state, attempt, lsn: formatLsn(shownLsn), tablesDone, tables: tables.length },
+    });
+    yield* readSnapshot({
+      endpoint: this.#endpoint,
+      clock,
+      writer,
+      types,
+      book,
+      tables,
+      snapshotName: exported?.snapshotName,
+      // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for
+      // the stream: idle for the hours of a snapshot, it would be the first that a firewall cuts.
+      onJoined: async () => await exported?.connection[Symbol.asyncDispose](),
+      lsn: shownLsn,
+      attempt,
+      position: (tablesDone) => reading("reading", tablesDone),
+      finalPosition: isFinite ? reading("finished", tables.length) : position,
+      progress,
+      watch: async () => await (isFinite ? undefined : this.#watchSlot(resumeAt.lsn)),
+      signal,
+    });
+  }
+
+  /** Ends a snapshot that is of no use any more, because the stream behind it is lost. */
+  async #watchSlot(lsn: bigint): Promise<void> {
+    const { slot_name } = this.#config;
+    const slot = await readSlot(this.#catalog, slot_name);
+    if (slot === undefined) throw slotMissing(slot_name, lsn);
+    if (isLost(slot)) throw slotLost(slot);
+  }
+
+  /** A number that no earlier read has had, also one whose rows some sink has and whose position was never saved. */
+  async #nextAttempt(): Promise<number> {
+    const { state, preview } = this.#context;
+    if (preview) return 1;
+    const last = await state.get("snapshot_attempt");
+    const attempt = (typeof last === "number" ? last : 0) + 1;
+    await state.put("snapshot_attempt", attempt);
+    return attempt;
+  }
+
+  async #newSlot(
+    { facts, signal }: Run,
+    name: string,
+    { isTemporary, exports }: { readonly isTemporary: boolean; readonly exports: boolean },
+  ): Promise<NewSlot> {
     const { clock, log } = this.#context;
     if (!isTemporary && !this.#config.auto_create_slot) {
       throw new ConnectorError(`There is no replication slot "${name}" and it must not be created`, {
         code: "not_found_slot",
         hint:
-          `Create it: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); or set auto_create_slot to true`,
+          `Run: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); or set auto_create_slot to true`,
       });
     }
-    const connection = await Connection.open(this.#endpoint, clock, "replication");
-    const cut = () => connection.destroy();
-    signal.addEventListener("abort", cut);
+    const connection = await this.#replicationConnection(signal);
     try {
-      const slot = await createSlot(
+      const { consistentPoint, snapshotName } = await createSlot(
         connection,
         { name, isTemporary, exports, version: facts.version, timeoutMs: SLOT_CREATION_MS },
         { catalog: this.#catalog, clock, log, signal },
       );
       log.info(`Created ${isTemporary ? "temporary " : ""}replication slot "${name}"`, {
-        consistentPoint: formatLsn(slot.consistentPoint),
+        consistentPoint: formatLsn(consistentPoint),
       });
-      return { connection, lsn: slot.consistentPoint, snapshotName: slot.snapshotName };
+      return { connection, lsn: consistentPoint, snapshotName };
     } catch (error) {
       connection.destroy();
       throw error;
-    } finally {
-      signal.removeEventListener("abort", cut);
     }
   }
 
-  async #currentLsn(facts: ServerFacts): Promise<bigint> {
-    const [{ lsn }] = await this.#catalog.query(
-      "Cannot read the log's position",
-      `SELECT ${facts.isStandby ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()"}::text AS lsn`,
-    );
-    return parseLsn(lsn!);
+  async #replicationConnection(signal: AbortSignal): Promise<Connection> {
+    return await Connection.open(this.#endpoint, this.#context.clock, "replication", signal);
   }
 
   // ---- the stream -------------------------------------------------------------------------------------------------
+
+  async *#stream(
+    { facts, writer, book, signal, origin }: Run,
+    publication: Publication,
+    connection: Connection,
+    slot: string,
+    start: { readonly lsn: bigint; readonly index: number; readonly lastCommit: bigint },
+  ): AsyncGenerator<Batch> {
+    const { clock, log, progress } = this.#context;
+    const { slot_max_retries, slot_retry_delay_ms, status_update_interval_ms } = this.#config;
+    try {
+      const replication = this.#replication = new Replication({
+        connection,
+        clock,
+        log,
+        slot,
+        publication: publication.name,
+        serverVersion: facts.version,
+        walSenderTimeoutMs: facts.walSenderTimeoutMs,
+        statusIntervalMs: status_update_interval_ms,
+        slotWaitMs: slot_max_retries * slot_retry_delay_ms,
+        slotRetryDelayMs: slot_retry_delay_ms,
+        start,
+        flushed: this.#acknowledged,
+        writer,
+        position: (point) => streamPosition(origin, point),
+        relation: await this.#relations(publication, book),
+        slotHolder: async () => (await readSlot(this.#catalog, slot))?.activePid ?? undefined,
+        progress,
+        signal,
+      });
+      yield* replication.read();
+    } finally {
+      this.#replication = undefined;
+      connection.destroy();
+    }
+  }
 
   /** Makes a Relation of what the stream announces; the catalog is asked again when it says otherwise. */
   async #relations(
     publication: Publication,
     book: StreamBook,
   ): Promise<(message: RelationMessage) => Promise<Relation>> {
-    const tables = new Map<number, Table>();
-    for (const table of await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid))) {
-      tables.set(table.oid, table);
-    }
+    const known = await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid));
+    const tables = new Map(known.map((table) => [table.oid, table]));
     const seen = new Set<number>();
     return async (message) => {
       let table = tables.get(message.oid);
@@ -413,8 +430,6 @@ class PostgresSource implements Source {
   }
 }
 
-const VERSION = "0.1.0";
-
 function endpointOf(config: PostgresConfig, name: string): Endpoint {
   const { host, port, database, user, password, connect_timeout_secs } = config;
   return {
@@ -428,36 +443,15 @@ function endpointOf(config: PostgresConfig, name: string): Endpoint {
   };
 }
 
-function filterOf(
-  { schemas, tables, exclude_tables }: PostgresConfig,
-  { streams }: SourceContext,
-): TableFilter {
-  return tableFilter({ schemas, tables, excludeTables: exclude_tables, streams });
-}
-
-function requireServer(facts: ServerFacts, config: PostgresConfig): void {
-  if (facts.version < 130000) {
-    throw new ConnectorError(`PostgreSQL ${facts.versionText} is too old: version 13 or newer is needed`, {
-      code: "config_server_version",
-    });
-  }
-  if (facts.walLevel !== "logical" && config.snapshot.mode !== "initial_only") {
-    throw new ConnectorError(
-      `wal_level is "${facts.walLevel}", so the server writes no changes that could be read`,
-      {
-        code: "config_wal_level",
-        hint: "Run: ALTER SYSTEM SET wal_level = 'logical'; and restart the server",
-      },
-    );
-  }
-}
-
 /** Generated columns are not sent, unless PostgreSQL 18 was told to, and then the publication names them. */
-function isSent(table: Table, name: string, published: readonly string[] | undefined): boolean {
-  const generated = table.columns.find((column) => column.name === name)!.generated;
+function isSent(
+  { name, generated }: Table["columns"][number],
+  published: readonly string[] | undefined,
+): boolean {
   return published === undefined ? generated === "" : published.includes(name) && generated !== "v";
 }
 
+/** Whether the catalog, which shows the present, still is as the stream says it was. */
 function agrees(table: Table, { schema, name, columns }: RelationMessage): boolean {
   return table.schema === schema && table.name === name &&
     columns.every((column) =>
@@ -467,33 +461,7 @@ function agrees(table: Table, { schema, name, columns }: RelationMessage): boole
     );
 }
 
-/** At most 63 bytes of lower case letters, digits and _; random, because another one may be dying still. */
+/** At most 63 lower case letters, digits and _; random, because an earlier one may be dying still. */
 function temporaryName(slot: string, random: number): string {
-  return `${slot.slice(0, 45)}_snap_${Math.floor(random * 0xffffffff).toString(36)}`;
-}
-
-function slotMissing(name: string, { lsn }: StreamPoint): ConnectorError {
-  return new ConnectorError(
-    `Slot "${name}" is gone, and with it the changes since the saved position ${formatLsn(lsn)}`,
-    {
-      code: "state_slot_gone",
-      hint:
-        "A new slot would hide the gap. Take a new snapshot: delete the saved position of this source, or set " +
-        "snapshot.mode to when_needed; to go on without those changes, delete it and set snapshot.mode to never",
-    },
-  );
-}
-
-function slotAhead({ name, confirmedLsn }: Slot, { lsn }: StreamPoint): ConnectorError {
-  return new ConnectorError(
-    `Slot "${name}" was confirmed up to ${formatLsn(confirmedLsn!)}, beyond the saved position ${
-      formatLsn(lsn)
-    }: ` +
-      "somebody else has read from it, and the changes between are gone",
-    {
-      code: "state_position_gone",
-      hint:
-        "Take a new snapshot: delete the saved position of this source, or set snapshot.mode to when_needed",
-    },
-  );
+  return `${slot.slice(0, 45)}_tmp_${Math.floor(random * 0xffffffff).toString(36)}`;
 }

@@ -1,0 +1,92 @@
+/** What a start has to do: decided from the saved position, the slot and `snapshot.mode`, without touching anything. */
+import { ConnectorError } from "../../formats/data/errors.ts";
+import type { StreamPoint } from "./change_decoder.ts";
+import type { PostgresConfig } from "./connector.ts";
+import { formatLsn } from "./lsn.ts";
+import { type PostgresPosition, streamPoint } from "./position.ts";
+import { isLost, requireUsable, type Slot, slotLost } from "./slot.ts";
+
+export interface StartPlan {
+  readonly snapshot: boolean;
+  /** Where the stream goes on; undefined: at the point of the snapshot, or of the slot. */
+  readonly resume: StreamPoint | undefined;
+  /** The slot that is there already. */
+  readonly slot: Slot | undefined;
+  /** The slot is beyond repair and is to be replaced. */
+  readonly replacesSlot: boolean;
+  /** For the log. */
+  readonly reason: string;
+}
+
+/** @throws {ConnectorError} `state_*` where going on would lose changes without a word; `config_slot_*` */
+export function decideStart(
+  saved: PostgresPosition | undefined,
+  slot: Slot | undefined,
+  { slot_name, database, snapshot: { mode } }: Pick<PostgresConfig, "slot_name" | "database" | "snapshot">,
+): StartPlan {
+  const plan = (
+    reason: string,
+    snapshot: boolean,
+    resume?: StreamPoint,
+    replacesSlot = false,
+  ): StartPlan => ({
+    snapshot,
+    resume,
+    slot,
+    replacesSlot,
+    reason,
+  });
+  if (saved === undefined || saved.snapshot !== undefined) {
+    if (slot) requireUsable(slot, database);
+    const confirmed = slot?.confirmedLsn === undefined
+      ? ""
+      : `, confirmed up to ${formatLsn(slot.confirmedLsn)}`;
+    const found = saved !== undefined
+      ? "The last snapshot was interrupted; its rows come again"
+      : slot
+      ? `Slot "${slot_name}" exists${confirmed}, and no position is saved`
+      : "No position is saved";
+    return plan(found, mode !== "never");
+  }
+  const resume = streamPoint(saved);
+  const gone = slot === undefined
+    ? slotMissing(slot_name, resume.lsn)
+    : isLost(slot)
+    ? slotLost(slot)
+    : slot.confirmedLsn !== undefined && slot.confirmedLsn > resume.lsn
+    ? slotAhead(slot, resume.lsn)
+    : undefined;
+  if (!gone) {
+    requireUsable(slot!, database);
+    return plan("A position is saved", mode === "always", resume);
+  }
+  if (mode !== "when_needed") throw gone;
+  return plan(gone.message, true, undefined, slot !== undefined && isLost(slot));
+}
+
+/** The error of a slot that vanished while we hold a position in it. */
+export function slotMissing(name: string, lsn: bigint): ConnectorError {
+  return new ConnectorError(
+    `Slot "${name}" is gone, and with it the changes since the saved position ${formatLsn(lsn)}`,
+    {
+      code: "state_slot_gone",
+      hint:
+        "A new slot would hide the gap. Take a new snapshot: delete the saved position of this source, or set " +
+        "snapshot.mode to when_needed; to go on without those changes, delete it and set snapshot.mode to never",
+    },
+  );
+}
+
+function slotAhead({ name, confirmedLsn }: Slot, lsn: bigint): ConnectorError {
+  return new ConnectorError(
+    `Slot "${name}" was confirmed up to ${formatLsn(confirmedLsn!)}, beyond the saved position ${
+      formatLsn(lsn)
+    }: ` +
+      "somebody else has read from it, and the changes between are gone",
+    {
+      code: "state_position_gone",
+      hint:
+        "Take a new snapshot: delete the saved position of this source, or set snapshot.mode to when_needed",
+    },
+  );
+}
