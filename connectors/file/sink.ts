@@ -3,6 +3,7 @@
  * record comes to be there exactly once is in file_set.ts.
  */
 import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
+import type { Stream } from "../../formats/data/stream.ts";
 import type { Json } from "../../formats/data/value.ts";
 import { check } from "./check.ts";
 import type { FileConfig } from "./connector.ts";
@@ -84,16 +85,20 @@ export function linesByPath(batch: Batch, template: PathTemplate): Map<string, U
   return new Map([...runs].map(([path, pieces]) => [path, joined(pieces)]));
 }
 
-/** The path of record `i`; asked in order, it looks most of them up by comparing two numbers. */
+/** The path of record `i`; asked in order, most answers are the one before. */
 function pathsOf(batch: Batch, template: PathTemplate): (i: number) => string {
-  if (!template.hasDate) return (i) => template.pathOf(batch.stream(i), 0);
-  const { columns: { timeMicros }, first } = batch.encoded();
-  let time: bigint | undefined;
-  let hour = 0;
+  const times = template.hasDate ? batch.encoded() : undefined;
+  let stream: Stream | undefined;
+  let time = 0n;
+  let path = "";
   return (i) => {
+    const nextStream = batch.stream(i);
+    const nextTime = times ? times.columns.timeMicros[times.first + i] : 0n;
     // Records of one transaction have one time.
-    if (timeMicros[first + i] !== time) hour = hourOf(time = timeMicros[first + i]);
-    return template.pathOf(batch.stream(i), hour);
+    if (nextStream === stream && nextTime === time) return path;
+    stream = nextStream;
+    time = nextTime;
+    return path = template.pathOf(stream, hourOf(time));
   };
 }
 
