@@ -90,7 +90,8 @@ function describeSink({ guarantee, technique, accepts, batch }: SinkRole): strin
   ].join("; ");
 }
 
-function size(bytes: number): string {
+/** `16 MiB`. */
+export function size(bytes: number): string {
   return bytes >= 1 << 20 ? `${Math.round(bytes / (1 << 20))} MiB` : `${Math.round(bytes / 1024)} KiB`;
 }
 

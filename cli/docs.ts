@@ -116,7 +116,11 @@ function fieldRow(field: Field): string[] {
   return [
     `\`${field.path}\``,
     field.type,
-    field.required ? "**required**" : field.default === undefined ? "" : `\`${showJson(field.default)}\``,
+    field.required
+      ? "**required**"
+      : field.default === undefined || field.isParent
+      ? ""
+      : `\`${showJson(field.default)}\``,
     marks + field.description,
   ];
 }

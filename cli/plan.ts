@@ -7,7 +7,7 @@ import { definitions } from "../connectors/registry.gen.ts";
 import type { Plan, PlannedConnector, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
 import { findConnector } from "../runtime/registry.ts";
 import { type Arguments, EXIT } from "./command.ts";
-import { describeGuarantee } from "./describe.ts";
+import { describeGuarantee, size } from "./describe.ts";
 import { maskSecrets } from "./fields.ts";
 import { loadPlan } from "./load.ts";
 import type { Output } from "./output.ts";
@@ -106,8 +106,7 @@ function limitOf(source: PlannedSource, flow: PlannedFlow): string {
 }
 
 function commitsOf({ batch }: PlannedFlow): string {
-  const limits =
-    `${batch.maxRecords.toLocaleString("en")} records, ${batch.maxBytes.toLocaleString("en")} bytes or ` +
+  const limits = `${batch.maxRecords.toLocaleString("en")} records, ${size(batch.maxBytes)} or ` +
     `${batch.maxWaitMs.toLocaleString("en")} ms`;
   return batch.cheap ? `whenever nothing waits, at the latest after ${limits}` : `after ${limits}`;
 }

@@ -7,7 +7,7 @@ import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { describeConnector, exampleRights } from "./describe.ts";
 import { configFields, type Field, showJson } from "./fields.ts";
 import type { Output } from "./output.ts";
-import { displayWidth, paragraph, renderTable } from "./table.ts";
+import { displayWidth, paragraph, renderTable, wrapText } from "./table.ts";
 
 /** `spec [connector]`. */
 export function run(args: Arguments, output: Output): Promise<number> {
@@ -46,7 +46,7 @@ function printCatalogue(args: Arguments, output: Output): void {
     cyan(definition.type),
     rolesOf(definition).join(", "),
     definition.summary,
-    dim(definition.tags.join(", ")),
+    ...(output.width < NARROW ? [] : [dim(definition.tags.join(", "))]),
   ];
   // One table for all categories would be lined up better, but a heading per category is found faster: so the
   // columns of all are padded to the widest.
@@ -144,16 +144,16 @@ function reference(definition: ConnectorDefinition, output: Output): string {
   ].join("\n");
 }
 
+/** Narrower terminals get a list: four columns would leave the descriptions three words a line. */
+const NARROW = 110;
+
 function fieldTable(fields: readonly Field[], output: Output): string {
-  const { bold, dim, cyan, yellow } = output.style;
+  if (output.width < NARROW) return fields.map((field) => fieldLines(field, output)).join("\n");
+  const { bold, dim, cyan } = output.style;
   const rows = fields.map((field) => [
-    "  ".repeat(field.depth) + cyan(field.path.split(".").at(-1)!),
+    "  ".repeat(field.depth) + cyan(nameOf(field)),
     field.type,
-    field.required
-      ? yellow("required")
-      : field.default === undefined
-      ? dim("–")
-      : shorten(showJson(field.default)),
+    defaultOf(field, output),
     remarksOf(field).map((remark) => dim(`[${remark}] `)).join("") + field.description,
   ]);
   return renderTable(rows, {
@@ -162,6 +162,28 @@ function fieldTable(fields: readonly Field[], output: Output): string {
     indent: "  ",
     flexible: [1, 3],
   });
+}
+
+function fieldLines(field: Field, output: Output): string {
+  const { dim, cyan } = output.style;
+  const indent = "  ".repeat(field.depth + 1);
+  const fallback = field.required || field.default === undefined || field.isParent ? "" : dim("default ");
+  const facts = [field.type, ...(field.required || fallback ? [fallback + defaultOf(field, output)] : [])];
+  const remarks = remarksOf(field).map((remark) => `[${remark}] `).join("");
+  return [
+    indent + wrapText(`${cyan(nameOf(field))}  ${facts.join(", ")}`, output.width - indent.length - 2)
+      .join(`\n${indent}  `),
+    ...(field.description ? [paragraph(remarks + field.description, output.width, `${indent}    `)] : []),
+  ].join("\n");
+}
+
+function nameOf({ path, depth }: Field): string {
+  return depth === 0 ? path : path.split(".").at(-1)!;
+}
+
+function defaultOf(field: Field, { style }: Output): string {
+  if (field.required) return style.yellow("required");
+  return field.default === undefined || field.isParent ? style.dim("–") : shorten(showJson(field.default));
 }
 
 /** What else is to be said about a key, as short marks. */
