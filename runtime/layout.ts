@@ -12,7 +12,7 @@ interface Written {
 
 /**
  * The layout of the records that `source` gives to `sink`, first of: what the sink's config or entry says, what the
- * source's entry says, what the connector prefers. `auto` is what suits the sink.
+ * source's entry or config says, what the connector prefers. `auto` is what suits the sink.
  */
 export function layoutOf(
   source: ConfiguredSource,
@@ -38,7 +38,8 @@ export function layoutOf(
       hint: "Keep one of them",
     });
   }
-  const layout = inConfig ?? beside ?? wish(source) ?? wish(own) ?? "auto";
+  const layout = inConfig ?? beside ?? wish(source) ?? wish(source.config as Written) ??
+    wish(own) ?? "auto";
   return layout === "auto" ? role.layout : layout;
 }
 

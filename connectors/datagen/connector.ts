@@ -48,7 +48,7 @@ const config = z.strictObject({
       "Times come from a virtual clock, so that two runs with one seed give the same rows; needs `seed`",
     ),
   start_time: z.iso.datetime({ offset: true, error: "Must be a time such as 2025-01-01T00:00:00Z" })
-    .optional()
+    .refine((text) => !(Date.parse(text) < 0), "Must not be before 1970").optional()
     .describe(
       "The virtual clock's start (RFC 3339, from 1970 on); it moves on by one record's share of a second with each " +
         "record. Left out: 2025-01-01T00:00:00Z with `deterministic`, otherwise times are real",
@@ -84,8 +84,8 @@ const config = z.strictObject({
       "Sends a tombstone, a key without a value, after each delete",
     ),
   }).optional().describe("Tombstones for compacted topics; none when left out. Needs `cdc_mode`"),
-  envelope: z.enum(LAYOUTS).default("auto")
-    .describe("How records are written by the sinks it feeds, unless they say otherwise"),
+  envelope: z.enum(LAYOUTS).optional()
+    .describe("How sinks that don't say it themselves write these records; left out: as suits the sink"),
 }).superRefine((value, context) => {
   const refuse = (path: PropertyKey[], message: string) =>
     context.addIssue({ code: "custom", path, message });

@@ -126,11 +126,11 @@ class DatagenSource implements Source {
 
   /** A seed that nobody chose is kept before the first record leaves, so that a replay gives the same records. */
   async #keptSeed(): Promise<string> {
-    const { state, clock, random } = this.#context;
+    const { state, clock, random, preview } = this.#context;
     const kept = await state.get("seed");
     if (typeof kept === "string") return kept;
     const seed = String(clock.nowMicros() * 1000n + BigInt(Math.floor(random() * 1000)));
-    await state.put("seed", seed);
+    if (!preview) await state.put("seed", seed);
     return seed;
   }
 
