@@ -5,9 +5,17 @@
 import { parseArgs } from "node:util";
 import { datagenToFile, datagenToStdout } from "./datagen.ts";
 import { type Bench, print } from "./measure.ts";
+import { postgresSnapshot, postgresStream } from "./postgres.ts";
 import { memory, start } from "./start.ts";
 
-const BENCHES: readonly Bench[] = [datagenToStdout, datagenToFile, start, memory];
+const BENCHES: readonly Bench[] = [
+  datagenToStdout,
+  datagenToFile,
+  postgresStream,
+  postgresSnapshot,
+  start,
+  memory,
+];
 
 const { values, positionals } = parseArgs({
   args: Deno.args,

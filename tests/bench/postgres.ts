@@ -1,0 +1,232 @@
+/**
+ * PostgreSQL into a JSONL file: a backlog beside `pg_recvlogical`, a snapshot beside `psql COPY`, both on one server
+ * in one run. Debian's PostgreSQL 15, because it brings the two tools.
+ */
+import { startPostgres } from "../servers/postgres.ts";
+import { type Bench, measure, type Measured, median, program, repeat, scratch, usageOf } from "./measure.ts";
+
+const BIN = "/usr/lib/postgresql/15/bin";
+
+const missing = () =>
+  Deno.stat(`${BIN}/pg_recvlogical`).then(() => undefined, () => `there is no ${BIN}/pg_recvlogical`);
+
+/** About 200 bytes of text in ten columns. */
+const TABLE =
+  `CREATE TABLE rows (id bigserial PRIMARY KEY, a int, b numeric(12,2), c text, d timestamptz, e bool,
+  f jsonb, g uuid, h date, i varchar(40))`;
+const INSERT = `INSERT INTO rows (a, b, c, d, e, f, g, h, i)
+  SELECT n % 1000, (n % 100000) / 100.0, repeat(chr(97 + n % 26), 40), now(), n % 2 = 0, '{"k": 1, "s": "abc"}',
+    gen_random_uuid(), '2026-01-31', 'value ' || n FROM generate_series($1::int, $2::int) n`;
+const MARKER = "the last row";
+
+interface Server extends AsyncDisposable {
+  readonly env: Record<string, string>;
+  readonly pg: Awaited<ReturnType<typeof startPostgres>>;
+}
+
+async function startServer(): Promise<Server> {
+  const pg = await startPostgres({
+    version: 15,
+    settings: {
+      shared_buffers: "256MB",
+      max_wal_size: "8GB",
+      logical_decoding_work_mem: "256MB",
+      max_replication_slots: "60",
+    },
+  });
+  const env = { PGHOST: pg.host, PGPORT: String(pg.port), PGUSER: pg.user, PGPASSWORD: pg.password };
+  return { env, pg, [Symbol.asyncDispose]: () => pg[Symbol.asyncDispose]() };
+}
+
+interface PipelineOptions {
+  readonly slot: string;
+  readonly host: string;
+  readonly envelope: string;
+  readonly snapshot: "never" | "initial_only";
+  readonly dir: string;
+}
+
+function pipeline({ slot, host, envelope, snapshot, dir }: PipelineOptions): string {
+  return `version: "1.0"
+settings: { state_dir: "${dir}/state" }
+sources:
+  db:
+    connector: postgres-cdc
+    config:
+      host: "${host}"
+      port: \${PGPORT}
+      database: postgres
+      user: "\${PGUSER}"
+      password: "\${PGPASSWORD}"
+      tables: [public.rows]
+      slot_name: ${slot}
+      publication: bench
+      snapshot: { mode: ${snapshot} }
+sinks:
+  file: { connector: file, config: { path: "${dir}/out.jsonl", envelope: ${envelope} } }
+pipelines:
+  all: { source: db, sink: file }
+`;
+}
+
+/** Runs the program until the marker is in the file, then stops it; the time is until the marker was there. */
+async function untilMarker(options: PipelineOptions, env: Record<string, string>): Promise<Measured> {
+  Deno.mkdirSync(options.dir, { recursive: true });
+  Deno.writeTextFileSync(`${options.dir}/connect.yaml`, pipeline(options));
+  const started = performance.now();
+  const child = new Deno.Command("sh", {
+    args: ["-c", `exec ${program(`run -c ${options.dir}/connect.yaml`)}`],
+    env,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const said = new Response(child.stderr).text();
+  let ended = false;
+  child.status.then(() => ended = true);
+  let usage = { cpuSeconds: 0, peakRssMb: 0 };
+  while (!ended && !endsWith(`${options.dir}/out.jsonl`, MARKER)) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    usage = usageOf(child.pid) ?? usage;
+  }
+  const seconds = (performance.now() - started) / 1000;
+  usage = usageOf(child.pid) ?? usage;
+  if (!ended) child.kill("SIGTERM");
+  const { code } = await child.status;
+  if (code !== 0) throw new Error(`The program ended with ${code}:\n${await said}`);
+  await said;
+  await Deno.remove(options.dir, { recursive: true });
+  return { seconds, code, ...usage };
+}
+
+/** Whether the last line of a growing file has the text. */
+function endsWith(path: string, text: string): boolean {
+  try {
+    using file = Deno.openSync(path);
+    const { size } = file.statSync();
+    const length = Math.min(size, 4096);
+    file.seekSync(size - length, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(length);
+    file.readSync(bytes);
+    return new TextDecoder().decode(bytes).includes(text);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+export const postgresStream: Bench = {
+  name: "postgres_stream",
+  missing,
+  async run({ records, runs }, report) {
+    using dir = scratch();
+    await using server = await startServer();
+    const { pg, env } = server;
+    await pg.query(TABLE);
+    await pg.query("CREATE PUBLICATION bench FOR TABLE rows");
+    await pg.query("SELECT pg_create_logical_replication_slot('base', 'pgoutput')");
+    for (let n = 1; n <= records; n += 1000) await pg.query(INSERT, [n, n + 999]);
+    await pg.query("INSERT INTO rows (i) VALUES ($1)", [MARKER]);
+    const [{ lsn }] = await pg.query("SELECT pg_current_wal_lsn()::text AS lsn");
+    let slots = 0;
+    const slot = async () => {
+      const name = `run_${slots++}`;
+      await pg.query(`SELECT pg_copy_logical_replication_slot('base', '${name}')`);
+      return name;
+    };
+    const drop = (name: string) => pg.query(`SELECT pg_drop_replication_slot('${name}')`);
+    const ours = (host: string, envelope: string) => async () => {
+      const name = await slot();
+      const measured = await untilMarker({
+        slot: name,
+        host,
+        envelope,
+        snapshot: "never",
+        dir: `${dir.path}/${name}`,
+      }, env);
+      await drop(name);
+      return measured;
+    };
+    const tool = (host: string) => async () => {
+      const name = await slot();
+      const measured = await measure(
+        `${BIN}/pg_recvlogical -h ${host} -d postgres --slot ${name} --start --endpos ${lsn} -f /dev/null ` +
+          "--no-loop -o proto_version=1 -o publication_names=bench",
+        env,
+      );
+      await drop(name);
+      return measured;
+    };
+    for (const [where, host] of [["TCP", pg.host], ["Unix socket", pg.socketDir]]) {
+      // In turn, because the machine's speed drifts.
+      const standard: Measured[] = [], plain: Measured[] = [], limit: Measured[] = [];
+      await repeat(runs, async (run) => {
+        const [a, b, c] = [await tool(host)(), await ours(host, "standard")(), await ours(host, "plain")()];
+        if (run < 0) return;
+        limit.push(a);
+        standard.push(b);
+        plain.push(c);
+      });
+      const rate = (measured: readonly Measured[]) =>
+        records / median(measured.map(({ seconds }) => seconds));
+      for (const [envelope, measured] of [["standard", standard], ["plain", plain]] as const) {
+        report({
+          bench: `postgres backlog → JSONL, ${envelope}, ${where}`,
+          unit: "rows/s",
+          ours: rate(measured),
+          limit: rate(limit),
+          limit_is: "pg_recvlogical -f /dev/null",
+          goal: where === "TCP" ? "≥ 1.6 × the limit" : "≥ 0.95 × the limit",
+          cpu_us_per_record: median(measured.map(({ cpuSeconds }) => cpuSeconds / records * 1e6)),
+          rss_mb: Math.max(...measured.map(({ peakRssMb }) => peakRssMb)),
+        });
+      }
+    }
+  },
+};
+
+export const postgresSnapshot: Bench = {
+  name: "postgres_snapshot",
+  missing,
+  async run({ records, runs }, report) {
+    using dir = scratch();
+    await using server = await startServer();
+    const { pg, env } = server;
+    await pg.query(TABLE);
+    for (let n = 1; n <= records; n += 100_000) await pg.query(INSERT, [n, Math.min(records, n + 99_999)]);
+    await pg.query("VACUUM ANALYZE rows");
+    let number = 0;
+    const ours = (envelope: string) => async () => {
+      const name = `snap_${number++}`;
+      const options = {
+        slot: name,
+        host: pg.host,
+        envelope,
+        snapshot: "initial_only" as const,
+        dir: `${dir.path}/${name}`,
+      };
+      Deno.mkdirSync(options.dir);
+      Deno.writeTextFileSync(`${options.dir}/connect.yaml`, pipeline(options));
+      const measured = await measure(program(`run -c ${options.dir}/connect.yaml`), env);
+      await Deno.remove(options.dir, { recursive: true });
+      return measured;
+    };
+    const copy = () => measure(`${BIN}/psql -q -d postgres -c "COPY rows TO STDOUT"`, env);
+    const seconds = (runs: readonly Measured[]) => median(runs.map(({ seconds }) => seconds));
+    const limit = await repeat(runs, copy);
+    for (const envelope of ["standard", "plain"]) {
+      const measured = await repeat(runs, ours(envelope));
+      report({
+        bench: `postgres snapshot → JSONL, ${envelope}`,
+        unit: "rows/s",
+        ours: records / seconds(measured),
+        limit: records / seconds(limit),
+        limit_is: "psql COPY TO STDOUT",
+        goal: envelope === "plain" ? "≥ 0.9 × the limit" : "≥ 250,000",
+        cpu_us_per_record: median(measured.map(({ cpuSeconds }) => cpuSeconds / records * 1e6)),
+        rss_mb: Math.max(...measured.map(({ peakRssMb }) => peakRssMb)),
+        note: "start of the program included",
+      });
+    }
+  },
+};
