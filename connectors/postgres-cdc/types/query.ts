@@ -16,8 +16,9 @@ WITH used AS (
 SELECT t.oid::text AS oid,
   n.nspname::text AS namespace,
   t.typname::text AS name,
-  CASE WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN 'array'
-    WHEN t.typtype = 'd' THEN 'domain'
+  -- A domain has the output function of what it is made of, so it is asked for first.
+  CASE WHEN t.typtype = 'd' THEN 'domain'
+    WHEN t.typoutput = 'pg_catalog.array_out'::regproc THEN 'array'
     WHEN t.typtype = 'e' THEN 'enum'
     WHEN t.typtype = 'c' THEN 'composite'
     WHEN t.typtype = 'r' THEN 'range'
