@@ -5,8 +5,7 @@ import { stripVTControlCharacters } from "node:util";
 const ROOT = new URL("../", import.meta.url);
 const MAIN = new URL("main.ts", ROOT);
 const decoder = new TextDecoder();
-const hasScript = await new Deno.Command("script", { args: ["--version"], stdout: "null", stderr: "null" })
-  .output().then(({ success }) => success, () => false);
+const hasScript = isInstalled("script");
 
 /** A pipeline file in a folder of its own, ended with the test. */
 function pipelineFolder(options: { maxEvents: number; perSecond?: number; files?: Record<string, string> }) {
@@ -94,7 +93,7 @@ Deno.test("help and version need no rights at all", async () => {
 Deno.test("a right that a command lacks is explained, not dumped", async () => {
   const { code, stderr } = await finish(start(["--no-prompt", MAIN.href, "validate"]));
   assert.equal(code, 3, stderr);
-  assert.match(stderr, /^error: .*\n  → Start it as: deno run -A /s);
+  assert.match(stderr, /^error: .*\n {2}→ Start it as: deno run -A /s);
   assert.doesNotMatch(stderr, / at /);
 });
 
@@ -263,6 +262,15 @@ function serveCheckout() {
     url: `http://127.0.0.1:${server.addr.port}`,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
+}
+
+function isInstalled(program: string): boolean {
+  try {
+    return new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync()
+      .success;
+  } catch {
+    return false; // there is no such program
+  }
 }
 
 function existsPath(path: string): boolean {
