@@ -11,7 +11,8 @@ const KINDS: readonly (readonly [kind: keyof Permissions, verb: string])[] = [
 
 /** `reach db:5432; read /etc/ca.pem`, or `touch nothing outside`. */
 export function describeRights(permissions: Permissions): string {
-  return listRights(permissions).map(({ verb, what }) => `${verb} ${what}`).join("; ") || "touch nothing outside";
+  return listRights(permissions).map(({ verb, what }) => `${verb} ${what}`).join("; ") ||
+    "touch nothing outside";
 }
 
 /** The same, one kind of right each; empty: none at all. */
