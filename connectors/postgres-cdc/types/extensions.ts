@@ -3,13 +3,12 @@ import type { BatchWriter } from "../../../formats/data/batch_writer.ts";
 import type { ColumnType } from "../../../formats/data/value.ts";
 import { binaryCodec, Scratch } from "./binary.ts";
 import { type Codec, decode, encode, malformed, writeByte } from "./codec.ts";
-import { writeFloat } from "./numbers.ts";
+import { checkInteger, writeFloat } from "./numbers.ts";
 import type { TypeOptions } from "./options.ts";
 import { QuotedReader } from "./quoted.ts";
 
 const OPEN_BRACE = 0x7b, CLOSE_BRACE = 0x7d, OPEN_BRACKET = 0x5b, CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c, COLON = 0x3a, QUOTE = 0x22, SPACE = 0x20, EQUALS = 0x3d, GREATER = 0x3e, SLASH = 0x2f;
-const ZERO = 0x30;
 
 /** The codec of an extension's base type; undefined when it is one that is text. */
 export function extensionCodec(extension: string, name: string, options: TypeOptions): Codec | undefined {
@@ -163,10 +162,7 @@ function sparseVectorCodec(): Codec {
 }
 
 function writeDigits(out: BatchWriter, source: Uint8Array, start: number, end: number): void {
-  if (start >= end) throw malformed("sparsevec", "digits are missing");
-  for (let i = start; i < end; i++) {
-    if ((source[i] - ZERO) >>> 0 > 9) throw malformed("sparsevec", "a count or an index is no number");
-  }
+  checkInteger("sparsevec", source, start, end);
   out.digits(source, start, end);
 }
 

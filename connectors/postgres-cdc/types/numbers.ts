@@ -13,15 +13,18 @@ export function integerCodec(typeName: string, kind: "int16" | "int32" | "int64"
 
 function integerWriter(typeName: string): ValueWriter {
   return (out, source, start, end) => {
-    checkDigits(typeName, source, start, end);
+    checkInteger(typeName, source, start, end);
     out.digits(source, start, end);
   };
 }
 
-function checkDigits(typeName: string, source: Uint8Array, start: number, end: number): void {
+/** Refuses what is not an integer as JSON has them. */
+export function checkInteger(typeName: string, source: Uint8Array, start: number, end: number): void {
   let i = start;
   if (i < end && source[i] === MINUS) i++;
   if (i === end) throw malformed(typeName, "it has no digits");
+  // JSON has no numbers with zeros in front, and neither has the server.
+  if (source[i] === ZERO && i + 1 < end) throw malformed(typeName, "it is no integer");
   for (; i < end; i++) {
     if ((source[i] - ZERO) >>> 0 > 9) throw malformed(typeName, "it is no integer");
   }
@@ -31,7 +34,7 @@ function checkDigits(typeName: string, source: Uint8Array, start: number, end: n
 export function bigIntegerCodec(typeName: string, kind: "int64" | "uint64", options: TypeOptions): Codec {
   const asNumber = integerWriter(typeName);
   const asString: ValueWriter = (out, source, start, end) => {
-    checkDigits(typeName, source, start, end);
+    checkInteger(typeName, source, start, end);
     out.ascii(source, start, end);
   };
   switch (options.bigint_handling) {

@@ -418,3 +418,66 @@ Deno.test("every interval that is written reads back as the same interval", asyn
   );
   assert.deepEqual(same, [{ n: "300" }]);
 });
+
+/** Makes locales of glibc's sources in a folder; undefined where localedef or its sources are not installed. */
+async function makeLocales(names: readonly string[]): Promise<string | undefined> {
+  const dir = await Deno.makeTempDir({ prefix: "locales_" });
+  await Deno.chmod(dir, 0o755);
+  for (const name of names) {
+    try {
+      await new Deno.Command("localedef", {
+        args: ["--no-archive", "-i", name, "-f", "UTF-8", `${dir}/${name}.UTF-8`],
+        stdout: "null",
+        stderr: "null",
+      }).output();
+      await Deno.stat(`${dir}/${name}.UTF-8/LC_MONETARY`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await Deno.remove(dir, { recursive: true });
+      return undefined;
+    }
+  }
+  return dir;
+}
+
+Deno.test("money has the value that the server's locale gives it, whatever its symbol, groups and digits", async (t) => {
+  const locales: [string, [money: string, json: string][]][] = [
+    ["ja_JP", [["1234567", '"1234567"'], ["-5", '"-5"']]],
+    ["de_DE", [["'1.234.567,89'", '"1234567.89"'], ["'-0,05'", '"-0.05"']]],
+    ["de_CH", [["1234567.25::numeric", '"1234567.25"'], ["-1::int", '"-1.00"']]],
+    ["ar_BH", [["1234567.125::numeric", '"1234567.125"'], ["-0.001::numeric", '"-0.001"']]],
+    ["en_US", [["-1234.5::numeric", '"-1234.50"']]],
+  ];
+  const dir = await makeLocales(locales.map(([name]) => name));
+  if (!dir) {
+    await t.step({
+      name: "skipped: localedef or the sources of locales are not installed",
+      ignore: true,
+      fn() {},
+    });
+    return;
+  }
+  const before = Deno.env.get("LOCPATH");
+  Deno.env.set("LOCPATH", dir);
+  try {
+    await using server = await startHostile(t, 18);
+    if (!server) return;
+    for (const [locale, values] of locales) {
+      await server.query(`SET lc_monetary = '${locale}.UTF-8'`);
+      const catalog = await loadCatalog(server);
+      for (const [sql, json] of values) {
+        const [{ x }] = await server.query(`SELECT (${sql})::money AS x`);
+        const [money] = facesOf(catalog, [{ name: "x", oid: 790, typmod: -1 }], [x]);
+        assert.equal(money.json, json, `${locale} ${x}`);
+      }
+    }
+    const dollars = await loadCatalog(server);
+    await server.query("SET lc_monetary = 'ja_JP.UTF-8'");
+    const [{ x }] = await server.query("SELECT 1234567::money AS x");
+    assert.ok(isRefused(dollars, 790, x!), "a text of another locale than the catalog's is refused");
+  } finally {
+    if (before === undefined) Deno.env.delete("LOCPATH");
+    else Deno.env.set("LOCPATH", before);
+    await Deno.remove(dir, { recursive: true });
+  }
+});
