@@ -18,6 +18,7 @@ import {
   type BatchData,
   IN_SIDE,
   KEY_IS_BYTES,
+  orderText,
   type Origin,
   type Position,
   SPAN_WIDTH,
@@ -467,8 +468,7 @@ export class BatchWriter {
   writeRecord(record: DataRecord): void {
     const { stream, operation, before, after } = record;
     const { group, index, suffix } = splitOrder(record.order);
-    this.begin(stream, operation, record.timeMicros, group, index);
-    this.#suffix = suffix;
+    this.begin(stream, operation, record.timeMicros, group, index, suffix);
     if (record.bare) this.#unwrap();
     if (record.key instanceof Uint8Array) this.key(record.key, true);
     else if (record.key) this.key(utf8.encode(valueText(record.key)), false);
@@ -637,7 +637,7 @@ export class BatchWriter {
       while (this.#orderBytes[digit] === 0x39) this.#orderBytes[digit--] = 0x30;
       this.#orderBytes[digit]++;
     } else {
-      this.#orderBytes = utf8.encode(`"${this.#group}/${index.toString().padStart(16, "0")}"`);
+      this.#orderBytes = utf8.encode(JSON.stringify(orderText(this.#group!, index)));
       this.#orderGroup = this.#group;
     }
     this.#orderLast = index;
@@ -787,16 +787,20 @@ function writeEscape(bytes: Uint8Array, at: number, byte: number): number {
   return at;
 }
 
+/** `<group>/<16 digits><suffix>` taken apart, as orderText() in batch.ts put it together. */
 function splitOrder(
   order: string | undefined,
 ): { group: string | undefined; index: number; suffix?: string } {
   if (order === undefined) return { group: undefined, index: NaN };
   const slash = order.lastIndexOf("/");
-  const suffix = order.slice(slash + 17);
+  const digits = order.slice(slash + 1, slash + 17);
+  if (slash < 0 || !/^\d{16}$/.test(digits)) {
+    throw new TypeError(`The order of a record is a group, "/" and 16 digits, but not "${order}"`);
+  }
   return {
     group: order.slice(0, slash),
-    index: Number(order.slice(slash + 1, slash + 17)),
-    suffix: suffix || undefined,
+    index: Number(digits),
+    suffix: order.slice(slash + 17) || undefined,
   };
 }
 

@@ -91,9 +91,9 @@ const standard: Frame = {
 
 function standardTail(operation: Operation, readAtMicros: bigint): Uint8Array {
   return bytes(
-    `,"op":"${STANDARD_OPS[operation]}","ts_ms":${
-      readAtMicros / 1000n
-    },"ts_us":${readAtMicros},"ts_ns":${readAtMicros}000}\n`,
+    `,"op":"${STANDARD_OPS[operation]}","ts_ms":${readAtMicros / 1000n},"ts_us":${readAtMicros},"ts_ns":${
+      readAtMicros * 1000n
+    }}\n`,
   );
 }
 
@@ -268,7 +268,9 @@ export function commonSource(
     : "";
   return `{"version":${JSON.stringify(origin.version)},"connector":${JSON.stringify(origin.connector)},` +
     `"name":${JSON.stringify(origin.name)},` +
-    `"ts_ms":${timeMicros / 1000n},"ts_us":${timeMicros},"ts_ns":${timeMicros}000,"snapshot":"${snapshot}",` +
+    `"ts_ms":${timeMicros / 1000n},"ts_us":${timeMicros},"ts_ns":${
+      timeMicros * 1000n
+    },"snapshot":"${snapshot}",` +
     `"db":${JSON.stringify(stream.database ?? "")},${schema}"table":${JSON.stringify(stream.name)}`;
 }
 
