@@ -1,0 +1,96 @@
+/**
+ * The environments in which our connectors run the suites. A new connector adds its own here: an object a role, as in
+ * environment.ts; one that needs a server starts it itself (tests/servers/).
+ */
+import { join } from "node:path";
+import type { Clock } from "../../connectors/contract.ts";
+import type { StdoutConfig } from "../../connectors/stdout/connector.ts";
+import { Output } from "../../connectors/stdout/output.ts";
+import { StdoutSink } from "../../connectors/stdout/sink.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { FakeClock } from "../fakes/clock.ts";
+import {
+  disposable,
+  type Environments,
+  type SinkEnvironment,
+  type SourceEnvironment,
+} from "./environment.ts";
+
+/** By connector type. */
+export const sourceEnvironments: Readonly<Record<string, Environments<SourceEnvironment>>> = {
+  datagen: {
+    records: datagen(600, false, { pattern: "orders", max_events: 600, batch_size: 50 }),
+    // 41 of the 400 are deletes, each with a tombstone behind it.
+    changes: datagen(441, false, {
+      pattern: "users",
+      max_events: 400,
+      batch_size: 30,
+      cdc_mode: true,
+      initial_rows: 40,
+      tombstone: { enabled: true },
+    }),
+    "without end": datagen(500, true, { pattern: "metrics", batch_size: 50 }),
+    "waiting for its rate": datagen(2, true, { events_per_second: 20 }, systemClock),
+  },
+};
+
+/** By connector type. */
+export const sinkEnvironments: Readonly<Record<string, Environments<SinkEnvironment>>> = {
+  file: {
+    "one file": files({ path: "out/all.jsonl" }),
+    "a file for each table": files({ path: "out/{namespace}/{stream}.jsonl" }),
+    "rotated files": files({ path: "{stream}.jsonl", rotation: { max_size_mb: 0.005 } }),
+  },
+  stdout: { "JSON lines": stdout },
+};
+
+function datagen(
+  records: number,
+  isEndless: boolean,
+  keys: Record<string, unknown>,
+  clock?: Clock,
+): () => Promise<SourceEnvironment> {
+  const config = { seed: 42, deterministic: true, events_per_second: 0, ...keys };
+  return () => Promise.resolve(disposable({ config, isEndless, records, clock }, () => Promise.resolve()));
+}
+
+/** A temporary folder; reads all files below it, by name. */
+function files(config: Record<string, unknown>): () => Promise<SinkEnvironment> {
+  return async () => {
+    const folder = await Deno.makeTempDir();
+    return disposable({
+      config: { ...config, path: join(folder, config.path as string) },
+      repeated: "twice" as const,
+      lines: async () => {
+        const lines: string[] = [];
+        for (const file of filesBelow(folder)) {
+          lines.push(...(await Deno.readTextFile(file)).split("\n").slice(0, -1));
+        }
+        return lines;
+      },
+    }, () => Deno.remove(folder, { recursive: true }));
+  };
+}
+
+function filesBelow(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesBelow(join(folder, name)) : [join(folder, name)]
+  ).sort();
+}
+
+/** The process's own output can't be read by itself, so the sink writes to memory. */
+function stdout(): Promise<SinkEnvironment> {
+  let text = "";
+  const take = (bytes: Uint8Array) => {
+    text += new TextDecoder().decode(bytes);
+    return bytes.length;
+  };
+  const file = { writeSync: take, write: (bytes: Uint8Array) => Promise.resolve(take(bytes)) };
+  return Promise.resolve(disposable({
+    config: { format: "json" },
+    repeated: "twice" as const,
+    lines: () => Promise.resolve(text.split("\n").slice(0, -1)),
+    open: (config: unknown, context: ConstructorParameters<typeof StdoutSink>[1]) =>
+      new StdoutSink(config as StdoutConfig, context, new Output(file, "pipe", new FakeClock(true))),
+  }, () => Promise.resolve()));
+}
