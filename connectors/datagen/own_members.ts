@@ -7,18 +7,17 @@ export class OwnMembers {
   #digits = 0;
   /** The first number with more digits. */
   #limit = 0;
-  #turn = 0;
-  /** Two arrays for each change, in turn. */
+  /** Two arrays for each change, in turn; the turn is the change's own, since tombstones follow deletes only. */
+  readonly #turns: Record<Change, number> = { insert: 0, update: 0, delete: 0, snapshot: 0 };
   readonly #texts: Record<Change, Uint8Array[]> = { insert: [], update: [], delete: [], snapshot: [] };
 
   /**
    * `,"cdc":{…}` for one change. BatchWriter takes the array of the record before for the same members, so it is
-   * another one than last time; it is written over two calls later.
+   * another one than last time; it is written over two such changes later.
    */
   of(change: Change, sequence: number): Uint8Array {
     while (sequence >= this.#limit) this.#lengthen();
-    this.#turn ^= 1;
-    const text = this.#texts[change][this.#turn];
+    const text = this.#texts[change][this.#turns[change] ^= 1];
     putInteger(text, OPENINGS[change].length, sequence);
     return text;
   }
