@@ -55,6 +55,13 @@ const definition: ConnectorDefinition<FileConfig> = defineConnector<FileConfig>(
     "length at the start, so that after a crash no record is missing and none is there twice. Paths may " +
     "depend on the table and on the time of the change; files can be rotated by size and age.",
   config,
+  upgradeConfig: (config) =>
+    config.envelope === "source_event"
+      ? {
+        config: { ...config, envelope: "rivven" },
+        notes: ["envelope: source_event is now called rivven"],
+      }
+      : { config, notes: [] },
   permissions: ({ path }) => ({ read: [baseFolder(path)], write: [baseFolder(path)] }),
   sink: {
     guarantee: "exactly_once",

@@ -55,6 +55,13 @@ const definition: ConnectorDefinition<StdoutConfig> = defineConnector<StdoutConf
     "Shows records to a person, or hands them to the next program in a pipe as JSON lines. Nothing but " +
     "records goes there. When the reader goes away, the pipeline ends cleanly.",
   config,
+  upgradeConfig: (config) =>
+    config.envelope === "source_event"
+      ? {
+        config: { ...config, envelope: "rivven" },
+        notes: ["envelope: source_event is now called rivven"],
+      }
+      : { config, notes: [] },
   permissions: () => ({}),
   sink: {
     guarantee: "at_least_once",
