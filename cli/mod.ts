@@ -58,6 +58,7 @@ const EXIT_OF_KIND: Partial<Record<ErrorKind, number>> = {
   connection: EXIT.environment,
   timeout: EXIT.environment,
   rate_limited: EXIT.environment,
+  state: EXIT.environment,
 };
 
 /** The exit code that fits what a command has thrown. */

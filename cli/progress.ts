@@ -69,7 +69,9 @@ export class Progress {
       const state = this.#sources.get(source.name)!;
       const phase = state.status === "running" ? state.progress?.phase ?? "running" : state.status;
       const colour = phase === "failed" ? red : phase === "restarting" ? yellow : green;
-      const read = state.earlier + state.records;
+      // The worker's count comes twice a second, the flows' with every commit.
+      const durable = source.flows.map(({ name }) => this.#flows.get(name)!.records);
+      const read = Math.max(state.earlier + state.records, ...durable);
       const parts = [`${count(read)} read`, `${count(this.#rate(source.name, read, nowMs))}/s`];
       const { snapshot, lagBytes } = state.progress ?? {};
       if (phase === "snapshot" && snapshot) {
@@ -82,9 +84,9 @@ export class Progress {
       lines.push(`${colour("●")} ${bold(source.name)} ${colour(phase)}  ${parts.join(dim(" · "))}`);
       for (const { name, sink } of source.flows) {
         const flow = this.#flows.get(name)!;
-        const durable = [`${count(flow.records)} durable`, bytes(flow.bytes)];
-        if (flow.lagMs !== undefined && phase !== "snapshot") durable.push(`lag ${duration(flow.lagMs)}`);
-        lines.push(`  ${dim("└")} ${name} → ${sink.name}  ${durable.join(dim(" · "))}`);
+        const facts = [`${count(flow.records)} durable`, bytes(flow.bytes)];
+        if (flow.lagMs !== undefined && phase !== "snapshot") facts.push(`lag ${duration(flow.lagMs)}`);
+        lines.push(`  ${dim("└")} ${name} → ${sink.name}  ${facts.join(dim(" · "))}`);
       }
     }
     return lines;

@@ -54,7 +54,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
     programVersion: VERSION,
     onStatus: (source, status, detail) => {
       progress.status(source, status);
-      log(status === "failed" ? "error" : "debug", source, detail ?? status);
+      log("debug", source, detail ?? status);
     },
     observer: {
       log,
@@ -140,7 +140,7 @@ function display(progress: Progress, output: Output, log: Log): Disposable {
 function conclude(outcomes: readonly Outcome[], progress: Progress, log: Log, output: Output): number {
   output.show([]);
   let code: number = EXIT.ok;
-  for (const { source, flows, ended, error, atStart } of outcomes) {
+  for (const { flows, ended, error, atStart } of outcomes) {
     for (const flow of flows) {
       const durable = `${count(progress.durable(flow))} records durable`;
       log(
@@ -149,9 +149,7 @@ function conclude(outcomes: readonly Outcome[], progress: Progress, log: Log, ou
         `${ended}: ${durable} in ${progress.elapsed(systemClock.monotonicMs())}`,
       );
     }
-    if (!error) continue;
-    log("error", source, error.message, { code: error.code, ...(error.hint ? { hint: error.hint } : {}) });
-    code = Math.max(code === EXIT.ok ? 0 : code, atStart ? exitCodeOf(error) : EXIT.failed);
+    if (error) code = Math.max(code, atStart ? exitCodeOf(error) : EXIT.failed);
   }
   return code;
 }

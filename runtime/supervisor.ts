@@ -7,6 +7,7 @@ import { Remote } from "./remote.ts";
 import { requireConfinement } from "./confinement.ts";
 import type { Plan, PlannedSource } from "./plan.ts";
 import { Backoff, RESTART_BACKOFF } from "./retry.ts";
+import type { Fields } from "./protocol.ts";
 import { type Observer, type RunContext, runOnce } from "./source_run.ts";
 
 export type SourceStatus = "starting" | "running" | "restarting" | "stopped" | "failed";
@@ -96,20 +97,24 @@ async function superviseSource(
         return { source: source.name, flows, ended: "drained", atStart: false };
       }
       if (!error.retryable || drain.aborted) {
+        observer.log("error", source.name, error.message, detailsOf(error));
         onStatus(source.name, "failed", error.message);
         return { source: source.name, flows, ended: "failed", error, atStart: !hasRun };
       }
       const waitMs = backoff.next(clock.monotonicMs() - startedMs, error.retryAfterMs);
       onStatus(source.name, "restarting", error.message);
       observer.log("warn", source.name, `${error.message}; trying again in ${(waitMs / 1000).toFixed(1)} s`, {
-        code: error.code,
+        ...detailsOf(error),
         attempt: backoff.failures,
-        ...(error.hint ? { hint: error.hint } : {}),
       });
       await clock.sleep(waitMs, drain);
       if (drain.aborted) return { source: source.name, flows, ended: "drained", atStart: !hasRun };
     }
   }
+}
+
+function detailsOf({ code, hint }: ConnectorError): Fields {
+  return hint === undefined ? { code } : { code, hint };
 }
 
 function asConnectorError(thrown: unknown): ConnectorError {
