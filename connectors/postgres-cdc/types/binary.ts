@@ -136,17 +136,27 @@ export function uuidCodec(options: TypeOptions): Codec {
   };
 }
 
+/** Where a uuid's hex digits stand: 8-4-4-4-12. */
+const UUID_GROUPS = [0, 9, 14, 19, 24, 37];
+
 const writeUuid: ValueWriter = (out, source, start, end) => {
+  out.reserve(38);
+  const { bytes } = out;
+  let at = out.at;
+  bytes[at++] = QUOTE;
   checkUuid(source, start, end);
-  out.ascii(source, start, end);
+  for (let i = start; i < end; i++) bytes[at++] = source[i];
+  bytes[at++] = QUOTE;
+  out.at = at;
 };
 
 function checkUuid(source: Uint8Array, start: number, end: number): void {
   if (end - start !== 36) throw malformed("uuid", "it has not 36 characters");
-  let bad = 0;
-  for (let i = 0; i < 36; i++) {
-    const byte = source[start + i];
-    bad |= i === 8 || i === 13 || i === 18 || i === 23 ? byte ^ DASH : NIBBLES[byte] & 240;
+  let bad = source[start + 8] ^ DASH | source[start + 13] ^ DASH | source[start + 18] ^ DASH |
+    source[start + 23] ^ DASH;
+  for (let group = 0; group < 5; group++) {
+    const groupEnd = start + UUID_GROUPS[group + 1] - 1;
+    for (let i = start + UUID_GROUPS[group]; i < groupEnd; i++) bad |= NIBBLES[source[i]] & 240;
   }
   if (bad !== 0) throw malformed("uuid", "it is not written as 8-4-4-4-12 hex digits");
 }

@@ -183,11 +183,6 @@ export function isoOffset(seconds: number): string {
   }${rest}`;
 }
 
-/** Microseconds since 1970. */
-export function epochMicros({ days, micros, offsetSeconds }: Moment): bigint {
-  return BigInt(days) * BigInt(DAY_MICROS) + BigInt(micros) - BigInt(offsetSeconds) * 1_000_000n;
-}
-
 /** The time of day in UTC, from 0 to less than 24 h; 24:00:00 stays where it has no offset. */
 export function utcTimeMicros({ micros, offsetSeconds }: Moment): number {
   if (offsetSeconds === 0) return micros;

@@ -7,7 +7,6 @@ import type { BatchWriter } from "../../../formats/data/batch_writer.ts";
 import { type Codec, decode, encode, malformed, spells, type ValueWriter } from "./codec.ts";
 import {
   DAY_MICROS,
-  epochMicros,
   inUtc,
   isoDate,
   isoOffset,
@@ -85,8 +84,7 @@ export function timeCodec(typmod: number, { time_precision }: TypeOptions): Code
       return {
         type: { kind },
         write: (out, source, start, end) => {
-          const { micros } = readTime("time", source, start, end, false);
-          writeUnit(out, "time", unit, BigInt(micros));
+          writeUnit(out, "time", unit, readTime("time", source, start, end, false));
         },
       };
     }
@@ -158,7 +156,7 @@ function epochCodec(
   return {
     type: { kind: "int64" },
     write: finite((out, source, start, end) => {
-      writeUnit(out, typeName, unit, epochMicros(read(source, start, end)));
+      writeUnit(out, typeName, unit, inUtc(read(source, start, end)));
     }),
   };
 }
@@ -252,36 +250,51 @@ function unitOf(time_precision: Unit | "adaptive" | "connect", precision: number
   return time_precision;
 }
 
-/** Whole units, rounded down: what is finer than the unit that was asked for is left out. */
-function writeUnit(out: BatchWriter, typeName: string, unit: Unit, micros: bigint): void {
-  switch (unit) {
-    case "seconds":
-      return writeInteger(out, floor(micros, 1_000_000n));
-    case "milliseconds":
-      return writeInteger(out, floor(micros, 1000n));
-    case "microseconds":
-      return writeInteger(out, micros);
-    case "nanoseconds": {
-      const nanos = micros * 1000n;
-      if (BigInt.asIntN(64, nanos) !== nanos) {
-        throw malformed(
-          typeName,
-          "64 bits can't count its nanoseconds since 1970; use a coarser time_precision",
-        );
-      }
-      return writeInteger(out, nanos);
-    }
+/** Microseconds in a unit; nanoseconds are counted as microseconds with three zeros. */
+const UNIT_MICROS: Record<Unit, number> = {
+  seconds: 1_000_000,
+  milliseconds: 1000,
+  microseconds: 1,
+  nanoseconds: 1,
+};
+/** Within so many days of 1970 (until 2243) microseconds are exact in a double and nanoseconds fit in 64 bits. */
+const NEAR_DAYS = 100_000;
+
+/** Whole units since 1970, rounded down: what is finer than the unit that was asked for is left out. */
+function writeUnit(out: BatchWriter, typeName: string, unit: Unit, { days, micros }: Moment): void {
+  const size = UNIT_MICROS[unit];
+  const ofDay = Math.floor(micros / size);
+  if (days > -NEAR_DAYS && days < NEAR_DAYS) {
+    writeInteger(out, days * (DAY_MICROS / size) + ofDay, unit === "nanoseconds" ? 3 : 0);
+    return;
   }
+  const value = BigInt(days) * BigInt(DAY_MICROS / size) + BigInt(ofDay);
+  if (unit !== "nanoseconds") return writeInteger(out, value);
+  const nanos = value * 1000n;
+  if (BigInt.asIntN(64, nanos) !== nanos) {
+    throw malformed(typeName, "64 bits can't count its nanoseconds since 1970; use a coarser time_precision");
+  }
+  writeInteger(out, nanos);
 }
 
-function floor(value: bigint, by: bigint): bigint {
-  const quotient = value / by;
-  return value < 0n && quotient * by !== value ? quotient - 1n : quotient;
-}
+const digits = new Uint8Array(24);
 
-function writeInteger(out: BatchWriter, value: number | bigint): void {
-  const text = encode(String(value));
-  out.digits(text, 0, text.length);
+/** An integer, with `zeros` more zeros behind it. */
+function writeInteger(out: BatchWriter, value: number | bigint, zeros = 0): void {
+  if (typeof value === "bigint") {
+    const text = encode(String(value));
+    return out.digits(text, 0, text.length);
+  }
+  let at = digits.length;
+  if (value !== 0) { for (; zeros > 0; zeros--) digits[--at] = ZERO; }
+  let rest = Math.abs(value);
+  do {
+    const tenth = Math.floor(rest / 10);
+    digits[--at] = ZERO + rest - tenth * 10;
+    rest = tenth;
+  } while (rest > 0);
+  if (value < 0) digits[--at] = MINUS;
+  out.digits(digits, at, digits.length);
 }
 
 /** Takes infinity out of the way. */
