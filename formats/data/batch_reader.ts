@@ -39,10 +39,14 @@ function readRow(batch: Batch, i: number, part: "before" | "after", stream: Stre
 }
 
 function readAfter(batch: Batch, i: number, stream: Stream, exact: boolean): Value | undefined {
-  if (stream.payload === "row") return readRow(batch, i, "after", stream, exact);
+  const operation = batch.operation(i);
+  // Messages and schema documents are no rows: members that are called like a column are none.
+  const isDocument = operation === "message" || operation === "schema";
+  if (stream.payload === "row" && !isDocument) return readRow(batch, i, "after", stream, exact);
   const bytes = batch.span(i, "after");
   if (!bytes) return undefined;
   const value = parseJson(bytes, exact);
+  if (isDocument) return value;
   return stream.payload === "bytes" && typeof value === "string" ? Uint8Array.fromBase64(value) : value;
 }
 

@@ -24,7 +24,7 @@ import {
   SPAN_WIDTH,
 } from "./batch.ts";
 import { commonSource, type Frame, frameOf, type Layout, operationIndex } from "./envelope.ts";
-import { needsExact, valueText } from "./json_value.ts";
+import { membersText, needsExact, valueText } from "./json_value.ts";
 import type { DataRecord, Header, Operation } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { Row, Value } from "./value.ts";
@@ -471,7 +471,10 @@ export class BatchWriter {
     this.begin(stream, operation, record.timeMicros, group, index, suffix);
     if (record.bare) this.#unwrap();
     if (record.key instanceof Uint8Array) this.key(record.key, true);
-    else if (record.key) this.key(utf8.encode(valueText(record.key)), false);
+    else if (record.key) {
+      const names = stream.key.some(isMovedName) ? stream.key : undefined;
+      this.key(utf8.encode(names ? rowText(record.key, names) : valueText(record.key)), false);
+    }
     if (before) this.#writeRow("before", before);
     if (after !== undefined) this.#writeRow("after", after);
     if (record.headers) this.headers(record.headers);
@@ -513,7 +516,11 @@ export class BatchWriter {
 
   #writeRow(part: "before" | "after", row: Value): void {
     this.beginValue(part);
-    this.value(row);
+    const names = isRow(row) && rowOrder(this.stream);
+    if (names) {
+      if (needsExact(row)) this.#exact = true;
+      this.literal(utf8.encode(rowText(row, names)));
+    } else this.value(row);
     this.endValue();
   }
 
@@ -766,6 +773,35 @@ function keyPrefixes(stream: Stream): readonly Uint8Array[] {
     prefixesByStream.set(stream, prefixes);
   }
   return prefixes;
+}
+
+const orderByStream = new WeakMap<Stream, readonly string[] | "any">();
+
+/**
+ * The names of the columns where a row as an object may not have them in the table's order: JavaScript moves names
+ * such as `7` to an object's front.
+ */
+function rowOrder(stream: Stream): readonly string[] | undefined {
+  let order = orderByStream.get(stream);
+  if (!order) {
+    const names = (stream.columns ?? []).map(({ name }) => name);
+    orderByStream.set(stream, order = names.some(isMovedName) ? names : "any");
+  }
+  return order === "any" ? undefined : order;
+}
+
+function isMovedName(name: string): boolean {
+  return /^(0|[1-9]\d*)$/.test(name);
+}
+
+function isRow(value: Value): value is Row {
+  return value !== null && typeof value === "object" && !Array.isArray(value) &&
+    !(value instanceof Uint8Array);
+}
+
+/** The row in the order of `names`, then what else it has. */
+function rowText(row: Row, names: readonly string[]): string {
+  return membersText(row, [...new Set([...names, ...Object.keys(row)])]);
 }
 
 function writeEscape(bytes: Uint8Array, at: number, byte: number): number {

@@ -29,6 +29,10 @@ export function restoreOf(type: ColumnType): Restore | undefined {
     case "int64":
     case "uint64":
       return (value) => typeof value === "number" ? BigInt(value) : value;
+    case "float32":
+    case "float64":
+      // The exact parser, when something else in the batch needs it, takes 1e20 in digits for an integer.
+      return (value) => typeof value === "bigint" ? Number(value) : value;
     case "bytes":
       return (value) => typeof value === "string" ? Uint8Array.fromBase64(value) : value;
     case "array": {
@@ -73,20 +77,25 @@ function restoreItems(value: Value, restore: Restore): Value {
   return value.map((item) => restoreItems(item, restore));
 }
 
+/** In place: the members of a freshly parsed object are its own, whatever their names, `__proto__` included. */
 function restoreEach(value: Value, restoreFor: (name: string) => Restore | undefined): Value {
   if (value === null || typeof value !== "object") return value;
-  const result: Record<string, Value> = {};
-  for (const [name, member] of Object.entries(value as Row)) {
+  const members = value as Record<string, Value>;
+  for (const name of Object.keys(members)) {
     const restore = restoreFor(name);
-    result[name] = restore && member !== null ? restore(member) : member;
+    if (restore && members[name] !== null) members[name] = restore(members[name]);
   }
-  return result;
+  return value;
 }
 
-/** A number as JSON has it, or the quoted name of what JSON has not; −0 keeps its sign. */
+/**
+ * A number as JSON has it, or the quoted name of what JSON has not; −0 keeps its sign. Large ones get an exponent,
+ * so that they don't look like an integer whose digits all count.
+ */
 export function numberText(value: number): string {
-  if (Number.isFinite(value)) return Object.is(value, -0) ? "-0" : String(value);
-  return `"${value}"`;
+  if (!Number.isFinite(value)) return `"${value}"`;
+  if (Object.is(value, -0)) return "-0";
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? value.toExponential() : String(value);
 }
 
 /** The JSON text of a value: bigint as digits, bytes as base64. */
@@ -105,18 +114,23 @@ export function valueText(value: Value | undefined): string {
       if (value === null) return "null";
       if (value instanceof Uint8Array) return `"${value.toBase64()}"`;
       if (Array.isArray(value)) return `[${value.map(valueText).join(",")}]`;
-      return `{${
-        Object.entries(value as Row)
-          .map(([name, member]) => `${JSON.stringify(name)}:${valueText(member)}`)
-          .join(",")
-      }}`;
+      return membersText(value as Row, Object.keys(value));
   }
 }
 
-/** Whether some integer in the value needs the exact parser. */
+/** The members of `row` with these names, in their order; a name that the row has not is left out. */
+export function membersText(row: Row, names: readonly string[]): string {
+  let text = "";
+  for (const name of names) {
+    if (!Object.hasOwn(row, name) || row[name] === undefined) continue;
+    text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${valueText(row[name])}`;
+  }
+  return `{${text}}`;
+}
+
+/** Whether some integer in the value needs the exact parser; numbers are exact as they are. */
 export function needsExact(value: Value | undefined): boolean {
   if (typeof value === "bigint") return value > 999_999_999_999_999n || value < -999_999_999_999_999n;
-  if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) > 999_999_999_999_999;
   if (value === null || typeof value !== "object" || value instanceof Uint8Array) return false;
   return Object.values(value as Row).some(needsExact);
 }
