@@ -135,7 +135,7 @@ export const COMMANDS: readonly Command[] = [
     startsWorkers: true,
     examples: [
       ["rivven-connect discover shop", "what the source shop of ./connect.yaml sees"],
-      ["rivven-connect discover shop --format yaml", "as a streams: block to paste"],
+      ["rivven-connect discover shop --format yaml", "the same as YAML"],
     ],
     load: () => import("./discover.ts"),
   },

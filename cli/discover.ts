@@ -27,7 +27,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
   await requireConfinedWorkers();
   await using remote = await openSourceWorker(source, logTo(output, "warn", "text"));
   const streams = await within(
-    TIMEOUT_MS,
+    args.number("timeout") ?? TIMEOUT_MS,
     `Discovering source "${name}"`,
     remote.call("discover", undefined),
   );

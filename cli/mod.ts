@@ -42,12 +42,19 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = thrown instanceof Deno.errors.NotCapable ? launchError(thrown) : thrown;
     output.error(error);
-    const unexpected = !(error instanceof UsageError || error instanceof ConnectorError);
-    if (error instanceof Error && error.stack && (unexpected || argv.includes("-v"))) {
-      output.say(output.errorStyle.dim(error.stack));
+    const isFault = !(error instanceof UsageError || error instanceof ConnectorError);
+    if (isFault) {
+      output.say("  This is a fault of rivven-connect itself; please report it with the lines below");
     }
+    if (isFault || argv.includes("-v") || argv.includes("--verbose")) output.say(framesOf(error, output));
     return exitCodeOf(error);
   }
+}
+
+/** Where it was thrown; the message has been printed already. */
+function framesOf(error: unknown, output: Output): string {
+  const stack = error instanceof Error ? error.stack ?? "" : "";
+  return output.errorStyle.dim(stack.split("\n").filter((line) => /^\s+at /.test(line)).join("\n"));
 }
 
 const EXIT_OF_KIND: Partial<Record<ErrorKind, number>> = {
