@@ -10,6 +10,7 @@ import {
   type BatchData,
   batchFromData,
   type BatchHead,
+  SPAN_WIDTH,
 } from "../formats/data/batch.ts";
 import type { BufferPool } from "../formats/data/batch_writer.ts";
 import type { Header } from "../formats/data/record.ts";
@@ -149,7 +150,7 @@ export class PortSender {
 function textEnd(
   { columns, first, length }: { columns: BatchColumns; first: number; length: number },
 ): number {
-  return length === 0 ? 0 : columns.spans[(first + length - 1) * 10 + 1];
+  return length === 0 ? 0 : columns.spans[(first + length - 1) * SPAN_WIDTH + 1];
 }
 
 /** A batch that has arrived. */

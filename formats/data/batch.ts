@@ -66,9 +66,11 @@ export interface Origin {
   readonly version: string;
 }
 
-/** The order of the parts in `spans`; five pairs of (start, end) a record. */
+/** The order of the parts in `spans`: pairs of (start, end), after them the one of the own members. */
 export const PARTS: readonly Part[] = ["text", "key", "before", "after", "source"];
-export const SPAN_WIDTH = 10;
+/** Where the own members lie inside `source`: what only this connector wrote there, without a comma in front. */
+export const OWN = 10;
+export const SPAN_WIDTH = 12;
 /** Start of a part that the record does not have. */
 export const ABSENT = 0xffffffff;
 /** Set in start and end of a part that lies in `side`, not in `text`. */
@@ -76,6 +78,8 @@ export const IN_SIDE = 0x80000000;
 /** Bits of `flags`. */
 export const BARE = 1;
 export const KEY_IS_BYTES = 2;
+/** From this bit on: 1 + the number of the marker in SNAPSHOT_MARKERS; 0: what the operation says. */
+export const MARKER_SHIFT = 2;
 
 /** Numbers of each record, in typed arrays over one buffer: no object per record. */
 export interface BatchColumns {
@@ -112,7 +116,7 @@ export interface BatchData extends BatchHead {
 
 /** Allocates the columns for up to `capacity` records, or lays them over a recycled buffer. */
 export function batchColumns(capacity: number, recycled?: ArrayBuffer): BatchColumns {
-  const size = capacity * 62;
+  const size = capacity * 70;
   const buffer = recycled && recycled.byteLength >= size ? recycled : new ArrayBuffer(size);
   return {
     capacity,
@@ -120,10 +124,10 @@ export function batchColumns(capacity: number, recycled?: ArrayBuffer): BatchCol
     timeMicros: new BigInt64Array(buffer, 0, capacity),
     orderIndex: new Float64Array(buffer, 8 * capacity, capacity),
     spans: new Uint32Array(buffer, 16 * capacity, SPAN_WIDTH * capacity),
-    streamOf: new Uint16Array(buffer, 56 * capacity, capacity),
-    groupOf: new Uint16Array(buffer, 58 * capacity, capacity),
-    operations: new Uint8Array(buffer, 60 * capacity, capacity),
-    flags: new Uint8Array(buffer, 61 * capacity, capacity),
+    streamOf: new Uint16Array(buffer, 64 * capacity, capacity),
+    groupOf: new Uint16Array(buffer, 66 * capacity, capacity),
+    operations: new Uint8Array(buffer, 68 * capacity, capacity),
+    flags: new Uint8Array(buffer, 69 * capacity, capacity),
   };
 }
 
@@ -142,6 +146,14 @@ export function orderText(group: string, index: number, suffix = ""): string {
   return `${group}/${index.toString().padStart(16, "0")}${suffix}`;
 }
 
+/** A span of record `n`, counted from the start of `columns`: twice the number of a part, or OWN. */
+export function spanOf({ columns, text, side }: BatchData, n: number, span: number): Uint8Array | undefined {
+  const start = columns.spans[n * SPAN_WIDTH + span];
+  const end = columns.spans[n * SPAN_WIDTH + span + 1];
+  if (start === ABSENT) return undefined;
+  return start >= IN_SIDE ? side.subarray(start - IN_SIDE, end - IN_SIDE) : text.subarray(start, end);
+}
+
 class WrittenBatch implements Batch {
   readonly lane: string;
   readonly position: Position;
@@ -150,10 +162,13 @@ class WrittenBatch implements Batch {
   readonly layout: Layout;
   retained = false;
   readonly #data: BatchData;
+  /** The batch whose buffers these are, where this one is a part of it. */
+  readonly #whole: WrittenBatch | undefined;
   #records?: readonly DataRecord[];
 
-  constructor(data: BatchData) {
+  constructor(data: BatchData, whole?: WrittenBatch) {
     this.#data = data;
+    this.#whole = whole;
     this.lane = data.lane;
     this.position = data.position;
     this.length = data.length;
@@ -190,17 +205,13 @@ class WrittenBatch implements Batch {
   }
 
   span(i: number, part: Part): Uint8Array | undefined {
-    const { columns, first, text, side } = this.#data;
-    const at = (first + i) * SPAN_WIDTH + PARTS.indexOf(part) * 2;
-    const start = columns.spans[at];
-    const end = columns.spans[at + 1];
-    if (start === ABSENT) return undefined;
-    return start >= IN_SIDE ? side.subarray(start - IN_SIDE, end - IN_SIDE) : text.subarray(start, end);
+    return spanOf(this.#data, this.#data.first + i, PARTS.indexOf(part) * 2);
   }
 
   withoutFirst(count: number): Batch {
     if (count === 0) return this;
-    return new WrittenBatch({ ...this.#data, first: this.#data.first + count, length: this.length - count });
+    const { first } = this.#data;
+    return new WrittenBatch({ ...this.#data, first: first + count, length: this.length - count }, this);
   }
 
   select(keep: (i: number) => boolean): Batch {
@@ -225,6 +236,7 @@ class WrittenBatch implements Batch {
 
   retain(): void {
     this.retained = true;
+    this.#whole?.retain();
   }
 
   encoded(): BatchData {

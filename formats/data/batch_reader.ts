@@ -1,8 +1,7 @@
 /** Written records back into typed objects: used by batch.ts when somebody asks for `records`. */
-import { BARE, type Batch, type BatchData, KEY_IS_BYTES } from "./batch.ts";
-import { COMMON_SOURCE_MEMBERS } from "./envelope.ts";
-import { parseJson, type Restore, restoreRow, restoresOf } from "./json_value.ts";
-import type { DataRecord } from "./record.ts";
+import { BARE, type Batch, type BatchData, KEY_IS_BYTES, MARKER_SHIFT, OWN, spanOf } from "./batch.ts";
+import { hasRounded, parseJson, type Restore, restoreRow, restoresOf } from "./json_value.ts";
+import { type DataRecord, SNAPSHOT_MARKERS } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { Row, Value } from "./value.ts";
 
@@ -11,7 +10,7 @@ export function parseRecord(batch: Batch, data: BatchData, i: number): DataRecor
   const stream = batch.stream(i);
   const { columns, first, exact, headers } = data;
   const flags = columns.flags[first + i];
-  const source = readSource(batch, i);
+  const source = readOwn(data, first + i);
   return {
     stream,
     operation: batch.operation(i),
@@ -50,15 +49,26 @@ function readAfter(batch: Batch, i: number, stream: Stream, exact: boolean): Val
   return stream.payload === "bytes" && typeof value === "string" ? Uint8Array.fromBase64(value) : value;
 }
 
-/** The source's own members; what the envelope adds for everybody is taken off again. */
-function readSource(batch: Batch, i: number): { members?: Row; unavailable?: readonly string[] } | undefined {
-  const bytes = batch.span(i, "source");
-  if (!bytes) return undefined;
-  const members = parseJson(bytes, false) as Record<string, Value>;
-  for (const name of COMMON_SOURCE_MEMBERS) delete members[name];
-  const unavailable = members.unavailable_columns as readonly string[] | undefined;
-  delete members.unavailable_columns;
-  return { members: Object.keys(members).length > 0 ? members : undefined, unavailable };
+/** The source's own members, and the marker of a snapshot with them. */
+function readOwn(data: BatchData, n: number): { members?: Row; unavailable?: readonly string[] } {
+  const marker = SNAPSHOT_MARKERS[(data.columns.flags[n] >> MARKER_SHIFT) - 1];
+  const bytes = spanOf(data, n, OWN);
+  if (!bytes) return { members: marker && { snapshot: marker } };
+  const { unavailable_columns: unavailable, ...own } = parseMembers(bytes);
+  const members = marker ? { snapshot: marker, ...own } : own;
+  return {
+    members: Object.keys(members).length > 0 ? members : undefined,
+    unavailable: unavailable as readonly string[] | undefined,
+  };
+}
+
+const decoder = new TextDecoder();
+
+/** Few connectors have integers beyond 2^53 here, so the exact parser is for those that turn out to. */
+function parseMembers(bytes: Uint8Array): Row {
+  const text = `{${decoder.decode(bytes)}}`;
+  const members = parseJson(text, false);
+  return (hasRounded(members) ? parseJson(text, true) : members) as Row;
 }
 
 const restoresByStream = new WeakMap<Stream, Map<string, Restore> | "none">();

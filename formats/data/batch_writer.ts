@@ -18,14 +18,30 @@ import {
   type BatchData,
   IN_SIDE,
   KEY_IS_BYTES,
+  MARKER_SHIFT,
   orderText,
   type Origin,
+  OWN,
   type Position,
   SPAN_WIDTH,
+  spanOf,
 } from "./batch.ts";
-import { commonSource, type Frame, frameOf, type Layout, operationIndex } from "./envelope.ts";
+import {
+  COMMON_SOURCE_MEMBERS,
+  commonSource,
+  type Frame,
+  frameOf,
+  type Layout,
+  operationIndex,
+} from "./envelope.ts";
 import { membersText, needsExact, valueText } from "./json_value.ts";
-import type { DataRecord, Header, Operation } from "./record.ts";
+import {
+  type DataRecord,
+  type Header,
+  type Operation,
+  SNAPSHOT_MARKERS,
+  type SnapshotMarker,
+} from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { Row, Value } from "./value.ts";
 
@@ -49,6 +65,9 @@ export interface BatchWriterOptions extends BatchWriterLimits {
   readonly pool?: BufferPool;
 }
 
+/** A buffer that one huge record has made larger than this is not used again. */
+const MAX_KEPT_BYTES = 4 * MAX_BYTES;
+
 /** Buffers of batches that have been written, for the next ones: fresh memory costs a page fault every 4 KiB. */
 export class BufferPool {
   readonly #texts: ArrayBuffer[] = [];
@@ -58,7 +77,7 @@ export class BufferPool {
   constructor(readonly limit: number = 8) {}
 
   give(text: ArrayBuffer, columns: ArrayBuffer): void {
-    if (this.#texts.length < this.limit) this.#texts.push(text);
+    if (this.#texts.length < this.limit && text.byteLength <= MAX_KEPT_BYTES) this.#texts.push(text);
     if (this.#columns.length < this.limit) this.#columns.push(columns);
   }
 
@@ -97,6 +116,7 @@ const LANE_MEMBER = utf8.encode(',"lane":"');
 const ORDER_MEMBER = utf8.encode('","order":');
 const NO_ORDER = utf8.encode("null");
 const NO_MEMBERS = new Uint8Array();
+const INITIAL_SIDE_BYTES = 16 * 1024;
 const TEXT = 0, KEY = 2, BEFORE = 4, AFTER = 6, SOURCE = 8;
 /** How the two low bits of the second byte of an escape are written; index = the byte escaped. */
 const SHORT_ESCAPES = new Map(
@@ -120,13 +140,14 @@ export class BatchWriter {
   stream!: Stream;
   timeMicros = 0n;
   orderIndex = NaN;
-  /** Overrides the `snapshot` member of `source`: "first", "last", "incremental". */
-  snapshotMarker: string | undefined;
+  /** What the `snapshot` member of `source` says instead of what the operation does: `first`, `last`. */
+  snapshotMarker: SnapshotMarker | undefined;
 
   readonly #layout: Layout;
   readonly #nowMicros: () => bigint;
   readonly #maxRecords: number;
   readonly #maxBytes: number;
+  readonly #initialBytes: number;
   #columns: BatchColumns;
   #side: Uint8Array;
   #sideAt = 0;
@@ -161,8 +182,9 @@ export class BatchWriter {
     this.#nowMicros = nowMicros;
     this.#maxRecords = Math.max(1, maxRecords);
     this.#maxBytes = maxBytes;
-    this.bytes = new Uint8Array(Math.min(maxBytes, 1 << 20) / 4 + 1024 | 0);
-    this.#side = new Uint8Array(16 * 1024);
+    this.#initialBytes = Math.min(maxBytes, MAX_BYTES) / 4 + 1024 | 0;
+    this.bytes = new Uint8Array(this.#initialBytes);
+    this.#side = new Uint8Array(INITIAL_SIDE_BYTES);
     this.#columns = batchColumns(this.#maxRecords);
   }
 
@@ -204,6 +226,7 @@ export class BatchWriter {
       spans[at + BEFORE] =
       spans[at + AFTER] =
       spans[at + SOURCE] =
+      spans[at + OWN] =
         ABSENT;
     flags[i] = 0;
     if (operation !== "tombstone") this.#frame.open(this);
@@ -265,9 +288,12 @@ export class BatchWriter {
    * array for many records, and must stay as it is until a record with another one has ended
    */
   end(own: Uint8Array = NO_MEMBERS): void {
-    this.#own = own;
+    this.#setOwn(own);
     const i = this.length;
-    const { spans, timeMicros, orderIndex, streamOf, groupOf, operations } = this.#columns;
+    const { spans, timeMicros, orderIndex, streamOf, groupOf, operations, flags } = this.#columns;
+    if (this.snapshotMarker !== undefined) {
+      flags[i] |= SNAPSHOT_MARKERS.indexOf(this.snapshotMarker) + 1 << MARKER_SHIFT;
+    }
     if (
       this.#keyFound > 0 && this.#keyFound === this.stream.key.length &&
       spans[i * SPAN_WIDTH + KEY] === ABSENT
@@ -319,7 +345,10 @@ export class BatchWriter {
       exact: this.#exact,
     };
     const recycled = this.#pool?.takeText();
-    this.bytes = recycled ? new Uint8Array(recycled) : new Uint8Array(this.bytes.length);
+    this.bytes = recycled
+      ? new Uint8Array(recycled)
+      : new Uint8Array(this.bytes.length > MAX_KEPT_BYTES ? this.#initialBytes : this.bytes.length);
+    if (this.#side.length > MAX_KEPT_BYTES) this.#side = new Uint8Array(INITIAL_SIDE_BYTES);
     this.#columns = batchColumns(this.#maxRecords, this.#pool?.takeColumns());
     this.at = this.#sideAt = this.length = 0;
     this.#readAtMicros = undefined;
@@ -331,7 +360,8 @@ export class BatchWriter {
     this.#perBatch.clear();
     this.#perStream.clear();
     this.#sourceFor = undefined;
-    this.#sideSourceOf = undefined;
+    this.#own = NO_MEMBERS;
+    this.#sideSourceAt = -1;
     return data;
   }
 
@@ -478,9 +508,7 @@ export class BatchWriter {
     if (before) this.#writeRow("before", before);
     if (after !== undefined) this.#writeRow("after", after);
     if (record.headers) this.headers(record.headers);
-    if (operation === "snapshot" && typeof record.source?.snapshot === "string") {
-      this.snapshotMarker = record.source.snapshot;
-    }
+    this.snapshotMarker = markerOf(record);
     this.end(ownMembers(record));
   }
 
@@ -489,17 +517,12 @@ export class BatchWriter {
     const { columns, groups, suffixes, headers, first, exact } = data;
     const n = first + i;
     const index = columns.orderIndex[n];
-    this.begin(
-      batch.stream(i),
-      batch.operation(i),
-      columns.timeMicros[n],
-      Number.isNaN(index) ? undefined : groups[columns.groupOf[n]],
-      index,
-    );
-    this.#suffix = suffixes?.[n];
-    if ((columns.flags[n] & BARE) !== 0) this.#unwrap();
+    const group = Number.isNaN(index) ? undefined : groups[columns.groupOf[n]];
+    this.begin(batch.stream(i), batch.operation(i), columns.timeMicros[n], group, index, suffixes?.[n]);
+    const flags = columns.flags[n];
+    if ((flags & BARE) !== 0) this.#unwrap();
     const key = batch.span(i, "key");
-    if (key) this.key(key, (columns.flags[n] & KEY_IS_BYTES) !== 0);
+    if (key) this.key(key, (flags & KEY_IS_BYTES) !== 0);
     for (const part of ["before", "after"] as const) {
       const span = batch.span(i, part);
       if (!span) continue;
@@ -510,8 +533,20 @@ export class BatchWriter {
     const recordHeaders = headers?.[n];
     if (recordHeaders) this.headers(recordHeaders);
     if (exact) this.#exact = true;
-    const record = batch.records[i];
-    this.end(ownMembers(record));
+    this.snapshotMarker = SNAPSHOT_MARKERS[(flags >> MARKER_SHIFT) - 1];
+    this.end(this.#copiedOwn(spanOf(data, n, OWN)));
+  }
+
+  /** Own members as `end` wants them; the array of the record before where they are the same. */
+  #copiedOwn(members: Uint8Array | undefined): Uint8Array {
+    if (!members) return NO_MEMBERS;
+    const last = this.#own;
+    if (last.length === members.length + 1) {
+      let i = 0;
+      while (i < members.length && members[i] === last[i + 1]) i++;
+      if (i === members.length) return last;
+    }
+    return joined(COMMA_BYTES, members);
   }
 
   #writeRow(part: "before" | "after", row: Value): void {
@@ -557,7 +592,7 @@ export class BatchWriter {
     return text;
   }
 
-  /** The last `source` object: what it was made for, its opening, and all of it once own members came twice. */
+  /** What the last `source` object was made of; `text`: its opening and the own members, once they came twice. */
   #sourceFor:
     | {
       readonly stream: Stream;
@@ -565,7 +600,6 @@ export class BatchWriter {
       readonly snapshot: string;
       readonly common: Uint8Array;
       readonly lane: Uint8Array;
-      own: Uint8Array | undefined;
       text: Uint8Array | undefined;
     }
     | undefined;
@@ -582,23 +616,18 @@ export class BatchWriter {
       const common = utf8.encode(commonSource(this.origin, stream, timeMicros, snapshot));
       const name = utf8.encode(this.lane === "" ? "" : JSON.stringify(this.lane).slice(1, -1));
       const lane = joined(LANE_MEMBER, name, ORDER_MEMBER);
-      this.#sourceFor = made = {
-        stream,
-        timeMicros,
-        snapshot,
-        common,
-        lane,
-        own: undefined,
-        text: undefined,
-      };
+      this.#sourceFor = made = { stream, timeMicros, snapshot, common, lane, text: undefined };
     }
-    const span = this.length * SPAN_WIDTH + SOURCE;
-    this.#columns.spans[span] = this.#here();
-    if (made.own === own) this.literal(made.text ??= joined(made.common, own, made.lane));
+    const { spans } = this.#columns;
+    const span = this.length * SPAN_WIDTH;
+    spans[span + SOURCE] = this.at;
+    if (own.length > 0) {
+      spans[span + OWN] = this.at + made.common.length + 1;
+      spans[span + OWN + 1] = this.at + made.common.length + own.length;
+    }
+    if (this.#isOwnRepeated) this.literal(made.text ??= joined(made.common, own, made.lane));
     else {
       // Members that change with every record are not worth a text of their own.
-      made.own = own;
-      made.text = undefined;
       this.literal(made.common);
       this.literal(own);
       this.literal(made.lane);
@@ -606,7 +635,18 @@ export class BatchWriter {
     this.#orderValue();
     this.reserve(1);
     this.bytes[this.at++] = CLOSE;
-    this.#columns.spans[span + 1] = this.#here();
+    spans[span + SOURCE + 1] = this.at;
+  }
+
+  /** Whether the record before had the same own members; then what was made of them can be used again. */
+  #isOwnRepeated = false;
+
+  #setOwn(own: Uint8Array): void {
+    this.#isOwnRepeated = own === this.#own;
+    if (this.#isOwnRepeated) return;
+    this.#own = own;
+    this.#sideSourceAt = -1;
+    if (this.#sourceFor) this.#sourceFor.text = undefined;
   }
 
   /** The connector's own members, with or without the comma in front. */
@@ -702,24 +742,26 @@ export class BatchWriter {
     this.#sideAt = at;
   }
 
-  #sideSourceOf: Uint8Array | undefined;
-  #sideSourceAt = 0;
-  #sideSourceEnd = 0;
+  /** Where the own members of the last record lie in the side buffer; -1: nowhere yet. */
+  #sideSourceAt = -1;
 
   /** Own members as an object beside the text; one for all records that share them. */
   #sideSource(): void {
-    if (this.#own.length === 0) return;
-    if (this.#sideSourceOf !== this.#own || this.#sideSourceEnd > this.#sideAt) {
+    const size = this.#own.length;
+    if (size === 0) return;
+    if (this.#sideSourceAt < 0) {
       this.#sideSourceAt = this.#sideAt;
       this.#toSide(OPEN_BYTES);
       this.#toSide(this.#own.subarray(1));
       this.#toSide(CLOSE_BYTES);
-      this.#sideSourceEnd = this.#sideAt;
-      this.#sideSourceOf = this.#own;
     }
-    const span = this.length * SPAN_WIDTH + SOURCE;
-    this.#columns.spans[span] = this.#sideSourceAt + IN_SIDE;
-    this.#columns.spans[span + 1] = this.#sideSourceEnd + IN_SIDE;
+    const { spans } = this.#columns;
+    const span = this.length * SPAN_WIDTH;
+    const at = this.#sideSourceAt + IN_SIDE;
+    spans[span + SOURCE] = at;
+    spans[span + SOURCE + 1] = at + size + 1;
+    spans[span + OWN] = at + 1;
+    spans[span + OWN + 1] = at + size;
   }
 
   #reserveSide(size: number): void {
@@ -763,6 +805,7 @@ export class BatchWriter {
 
 const OPEN_BYTES = new Uint8Array([OPEN]);
 const CLOSE_BYTES = new Uint8Array([CLOSE]);
+const COMMA_BYTES = new Uint8Array([COMMA]);
 
 const prefixesByStream = new WeakMap<Stream, readonly Uint8Array[]>();
 
@@ -840,10 +883,17 @@ function splitOrder(
   };
 }
 
+/** The marker that `source.snapshot` of a record asks for. */
+function markerOf({ operation, source }: DataRecord): SnapshotMarker | undefined {
+  return operation === "record" ? undefined : SNAPSHOT_MARKERS.find((marker) => marker === source?.snapshot);
+}
+
 /** The members of `source` that are the connector's own, as `end()` wants them. */
-function ownMembers(record: DataRecord): Uint8Array {
-  const members = Object.entries(record.source ?? {}).filter(([name]) => name !== "snapshot");
-  if (record.unavailable) members.push(["unavailable_columns", record.unavailable]);
+function ownMembers({ operation, source, unavailable }: DataRecord): Uint8Array {
+  // Of a `record` they are metadata, where the envelope takes no name for itself.
+  const isOwn = ([name]: [string, Value]) => operation === "record" || !COMMON_SOURCE_MEMBERS.has(name);
+  const members = Object.entries(source ?? {}).filter(isOwn);
+  if (unavailable) members.push(["unavailable_columns", unavailable]);
   if (members.length === 0) return NO_MEMBERS;
   return utf8.encode(members.map(([name, value]) => `,${JSON.stringify(name)}:${valueText(value)}`).join(""));
 }

@@ -16,7 +16,7 @@ export const LAYOUTS = ["auto", "standard", "rivven", "cdc_event", "plain", "ful
 export type Layout = (typeof LAYOUTS)[number];
 
 /** Members of `source` that the envelope writes for every connector. */
-export const COMMON_SOURCE_MEMBERS = [
+export const COMMON_SOURCE_MEMBERS: ReadonlySet<string> = new Set([
   "version",
   "connector",
   "name",
@@ -29,7 +29,7 @@ export const COMMON_SOURCE_MEMBERS = [
   "table",
   "lane",
   "order",
-] as const;
+]);
 
 /** One layout. `holds`: which parts its text contains for an operation; the others are kept beside the text. */
 export interface Frame {

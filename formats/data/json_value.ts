@@ -9,8 +9,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @throws {SyntaxError} when the text is not JSON
  * @throws {TypeError} when the bytes are not UTF-8
  */
-export function parseJson(bytes: Uint8Array, exact: boolean): Value {
-  const text = decoder.decode(bytes);
+export function parseJson(json: Uint8Array | string, exact: boolean): Value {
+  const text = typeof json === "string" ? json : decoder.decode(json);
   return exact ? JSON.parse(text, keepBigIntegers) : JSON.parse(text);
 }
 
@@ -18,6 +18,12 @@ function keepBigIntegers(_name: string, value: unknown, context?: { source?: str
   if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
   const source = context?.source;
   return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
+}
+
+/** Whether a parsed value has a number that may have been an integer beyond 2^53. */
+export function hasRounded(value: Value): boolean {
+  if (typeof value === "number") return Number.isInteger(value) && !Number.isSafeInteger(value);
+  return value !== null && typeof value === "object" && Object.values(value).some(hasRounded);
 }
 
 /** Gives parsed JSON back the types that the columns name: bigint for int64, Uint8Array for bytes. Changes `row`. */
@@ -67,7 +73,8 @@ export function restoreRow(row: Row, restores: Map<string, Restore>): void {
   const target = row as Record<string, Value>;
   for (const [name, restore] of restores) {
     const value = target[name];
-    if (value !== null && value !== undefined) target[name] = restore(value);
+    if (value === null || value === undefined || !Object.hasOwn(target, name)) continue;
+    target[name] = restore(value);
   }
 }
 

@@ -20,6 +20,22 @@ export const OPERATIONS = [
 
 export type Operation = (typeof OPERATIONS)[number];
 
+/**
+ * What the `snapshot` member of `source` can say beside what the operation does: Debezium's words (documentation of
+ * its connectors, "snapshot" in the source block). The index is how a batch stores one, so the order never changes.
+ */
+export const SNAPSHOT_MARKERS = [
+  "true",
+  "false",
+  "first",
+  "last",
+  "first_in_data_collection",
+  "last_in_data_collection",
+  "incremental",
+] as const;
+
+export type SnapshotMarker = (typeof SNAPSHOT_MARKERS)[number];
+
 /** A header of a message: the name, and text or bytes. */
 export type Header = readonly [name: string, value: string | Uint8Array];
 
@@ -39,7 +55,10 @@ export interface DataRecord {
   readonly unavailable?: readonly string[];
   /** Commit time at the source, microseconds since 1970. */
   readonly timeMicros: bigint;
-  /** The connector's own members of the `source` block. */
+  /**
+   * The connector's own members of the `source` block, or of `metadata` for `record`. Of what the envelope writes
+   * there for everybody only `snapshot` counts, where it is a marker such as `last`.
+   */
   readonly source?: Row;
   readonly headers?: readonly Header[];
   /** Position in the lane, as text that sorts as the lane does; undefined where the lane has no order. */
