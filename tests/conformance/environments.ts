@@ -15,6 +15,7 @@ import {
   type SinkEnvironment,
   type SourceEnvironment,
 } from "./environment.ts";
+import { postgresSnapshot, postgresStream } from "./postgres_environment.ts";
 
 /** By connector type. */
 export const sourceEnvironments: Readonly<Record<string, Environments<SourceEnvironment>>> = {
@@ -32,6 +33,7 @@ export const sourceEnvironments: Readonly<Record<string, Environments<SourceEnvi
     "without end": datagen(500, true, { pattern: "metrics", batch_size: 50 }),
     "waiting for its rate": datagen(2, true, { events_per_second: 20 }, systemClock),
   },
+  "postgres-cdc": { "changes in a slot": postgresStream, "a snapshot": postgresSnapshot },
 };
 
 /** By connector type. */
