@@ -3,7 +3,7 @@ import { z } from "zod";
 import { defineConnector } from "../contract.ts";
 import type { ConnectorDefinition, Permissions } from "../contract.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
-import example from "./example.yaml" with { type: "text" };
+import example from "./example.gen.ts";
 
 /** A validated configuration, all defaults filled in. */
 export interface PostgresConfig extends TypeOptions {

@@ -126,25 +126,83 @@ export class Reader implements AsyncDisposable {
   }
 }
 
-/** What is left when records are applied in order, by table and key; `tables` then compares with the server. */
-export function replay(records: Iterable<DataRecord>): Map<string, Map<string, Record<string, Value>>> {
-  const tables = new Map<string, Map<string, Record<string, Value>>>();
-  for (const record of records) {
-    const name = `${record.stream.namespace}.${record.stream.name}`;
+/** Rows by table, and in it by key; of a table without key by content, with how many there are. */
+export type Tables = Map<string, Map<string, Record<string, Value>>>;
+
+/**
+ * Applies records in order, as strictly as the hand-over is promised to be exact: an insert of a row that is there, or
+ * a change of one that is not, fails.
+ */
+export function replay(records: Iterable<DataRecord>, tables: Tables = new Map()): Tables {
+  // Of a row whose key has changed: a value that was not sent is in the row that went before.
+  let gone: Record<string, Value> | undefined;
+  for (const { stream, operation, key, before, after, unavailable, order, source } of records) {
+    const name = `${stream.namespace}.${stream.name}`;
     const rows = tables.get(name) ?? new Map<string, Record<string, Value>>();
     tables.set(name, rows);
-    const key = text(record.key ?? null);
-    if (record.operation === "delete") rows.delete(key);
-    else {
-      // A partial row (unchanged TOAST) leaves the other columns as they were.
-      const kept = record.unavailable ? rows.get(key) ?? {} : {};
-      rows.set(key, { ...kept, ...record.after as Record<string, Value> });
+    const what = `${operation} of ${name} ${order}`;
+    if (stream.key.length === 0) {
+      if (before) remove(rows, before, what);
+      if (after) add(rows, after as Record<string, Value>);
+      continue;
     }
+    const id = text(key as Record<string, Value>);
+    const exists = rows.has(id);
+    assert.equal(exists, operation === "update" || operation === "delete", `${what}: ${id}`);
+    if (operation === "delete") {
+      gone = source?.key_changed ? rows.get(id) : undefined;
+      rows.delete(id);
+      continue;
+    }
+    // A partial row (unchanged TOAST) leaves the other columns as they were.
+    const kept = unavailable ? operation === "insert" ? gone : rows.get(id) : {};
+    rows.set(id, { ...kept, ...after as Record<string, Value> });
   }
   return tables;
+}
+
+function add(rows: Map<string, Record<string, Value>>, row: Record<string, Value>): void {
+  let copy = 0;
+  while (rows.has(`${text(row)} ${copy}`)) copy++;
+  rows.set(`${text(row)} ${copy}`, row);
+}
+
+function remove(rows: Map<string, Record<string, Value>>, row: Record<string, Value>, what: string): void {
+  let copy = 0;
+  while (rows.has(`${text(row)} ${copy + 1}`)) copy++;
+  assert(rows.delete(`${text(row)} ${copy}`), what);
+}
+
+/** The rows of a replayed table, sorted, every value as text: comparable with `serverRows`. */
+export function sortedRows(rows: Map<string, Record<string, Value>> | undefined): string[] {
+  return [...rows?.values() ?? []].map((row) =>
+    comparable(Object.values(row).map((value) => value === null ? null : String(value)))
+  ).sort();
+}
+
+/** The rows of a table on the server, in the same form. */
+export async function serverRows(pg: Postgres, table: string): Promise<string[]> {
+  const rows = await pg.query(`SELECT * FROM ${table}`);
+  return rows.map((row) => comparable(Object.values(row))).sort();
+}
+
+/** Long values shortened, so that a difference can be read. */
+function comparable(values: readonly (string | null)[]): string {
+  return JSON.stringify(
+    values.map((value) =>
+      value !== null && value.length > 100 ? `${value.slice(0, 20)}…${value.slice(-20)}` : value
+    ),
+  );
 }
 
 /** JSON that tells bigint from number. */
 export function text(value: Value): string {
   return JSON.stringify(value, (_, each) => typeof each === "bigint" ? `${each}n` : each);
+}
+
+/** Waits until a slot is being streamed from. */
+export async function waitForSlot(pg: Postgres, name = "rivven_slot"): Promise<void> {
+  const sql = "SELECT FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid " +
+    "WHERE s.slot_name = $1 AND r.state IN ('catchup', 'streaming')";
+  while ((await pg.query(sql, [name])).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
 }
