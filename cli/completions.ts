@@ -1,7 +1,6 @@
 /** `rivven-connect completions`: scripts for bash, zsh and fish, made from the command table and the registry. */
 import { CATEGORIES } from "../connectors/contract.ts";
-import { definitions } from "../connectors/registry.gen.ts";
-import { connectorNames } from "../runtime/registry.ts";
+import { connectorNames, loadDefinitions } from "../runtime/registry.ts";
 import { didYouMean } from "../runtime/suggest.ts";
 import {
   type Arguments,
@@ -14,6 +13,8 @@ import {
 } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import type { Output } from "./output.ts";
+
+const definitions = await loadDefinitions();
 
 const SHELLS: Readonly<Record<string, () => string>> = { bash: bashScript, zsh: zshScript, fish: fishScript };
 

@@ -1,9 +1,11 @@
+import { loadDefinitions } from "../runtime/registry.ts";
 import assert from "node:assert/strict";
-import { definitions } from "../connectors/registry.gen.ts";
 import { Arguments } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { run } from "./completions.ts";
 import { createOutput } from "./output.ts";
+
+const definitions = await loadDefinitions();
 
 async function script(shell: string): Promise<string> {
   let text = "";

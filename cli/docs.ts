@@ -7,8 +7,8 @@
  *
  * `fields` in connectors/<type>/README.md, `connectors` in README.md, and all of examples/pipeline.schema.json.
  */
+import { loadDefinitions } from "../runtime/registry.ts";
 import { CATEGORIES, type ConnectorDefinition } from "../connectors/contract.ts";
-import { definitions } from "../connectors/registry.gen.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import { pipelineJsonSchema } from "../runtime/pipeline_schema.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
@@ -17,6 +17,8 @@ import { describeConnector } from "./describe.ts";
 import { configFields, type Field, showJson } from "./fields.ts";
 import { jsonText, type Output } from "./output.ts";
 import { remarksOf } from "./spec.ts";
+
+const definitions = await loadDefinitions();
 
 /** `docs [connector] [--write | --check]`. */
 export function run(args: Arguments, output: Output): Promise<number> {

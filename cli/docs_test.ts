@@ -1,7 +1,9 @@
+import { loadDefinitions } from "../runtime/registry.ts";
 import assert from "node:assert/strict";
-import { definitions } from "../connectors/registry.gen.ts";
 import { connectorPage, markdownTable, staleParts, withPart } from "./docs.ts";
 import { configFields } from "./fields.ts";
+
+const definitions = await loadDefinitions();
 
 Deno.test("the generated parts of the repository are fresh", () => {
   const stale = staleParts(new URL("../", import.meta.url), definitions).map(({ path }) => path);

@@ -2,15 +2,17 @@
  * `rivven-connect init`: a commented pipeline file that is valid, made from the definitions. What a connector requires
  * is filled in as in its own example; every other key is there as a comment with its default.
  */
+import { loadDefinitions } from "../runtime/registry.ts";
 import { parse, stringify } from "yaml";
 import type { ConnectorDefinition } from "../connectors/contract.ts";
-import { definitions } from "../connectors/registry.gen.ts";
 import type { Json } from "../formats/data/value.ts";
 import { connectorNamed } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { configFields, type Field } from "./fields.ts";
 import type { Output } from "./output.ts";
 import { wrapText } from "./table.ts";
+
+const definitions = await loadDefinitions();
 
 /** What a file is about when nobody says: it runs anywhere. */
 const DEFAULTS = { source: "datagen", sink: "stdout" } as const;

@@ -1,11 +1,13 @@
+import { loadDefinitions } from "../runtime/registry.ts";
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type ConnectorDefinition, defineConnector } from "../connectors/contract.ts";
-import { definitions } from "../connectors/registry.gen.ts";
 import { readConfig } from "../runtime/config.ts";
 import { configFields } from "./fields.ts";
 import { pipelineFileFor } from "./init.ts";
+
+const definitions = await loadDefinitions();
 
 function read(text: string, known: readonly ConnectorDefinition[] = definitions) {
   return readConfig(text, {

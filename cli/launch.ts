@@ -2,11 +2,10 @@
  * Starts the program again with the flags it needs, where it was started without them: `deno run -A main.ts`, or from
  * JSR, whose packages can't bring flags. Called by mod.ts before a command that starts workers.
  *
- * Why each flag: scoped workers are unstable in Deno (`--unstable-worker-options`), and importing text was until 2.8
- * (`--unstable-raw-imports`). Nobody is asked questions by a worker that oversteps (`--no-prompt`). A variable that a
- * worker was not given reads as unset instead of throwing, because packages read some while they are loaded
- * (`--allow-env=* --ignore-env`). A worker without any right could still import packages from the registry
- * (`--cached-only`). `-A` can't be combined with these.
+ * Why each flag: scoped workers are unstable in Deno (`--unstable-worker-options`). Nobody is asked questions by a
+ * worker that oversteps (`--no-prompt`). A variable that a worker was not given reads as unset instead of throwing,
+ * because packages read some while they are loaded (`--allow-env=* --ignore-env`). A worker without any right could
+ * still import packages from the registry (`--cached-only`). `-A` can't be combined with these.
  */
 import { ConnectorError } from "../formats/data/errors.ts";
 import { replaceProcess } from "./exec.ts";
@@ -15,7 +14,6 @@ import { replaceProcess } from "./exec.ts";
 export const FLAGS: readonly string[] = [
   "--no-prompt",
   "--unstable-worker-options",
-  "--unstable-raw-imports",
   "--cached-only",
   "--allow-read",
   "--allow-write",

@@ -2,11 +2,12 @@
  * The pipeline file of a command line: found, read, planned; its problems printed. Every command that works on a file
  * starts here.
  */
-import { definitions } from "../connectors/registry.gen.ts";
+import type { ConnectorDefinition } from "../connectors/contract.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import { type Config, readConfig, type ReadResult } from "../runtime/config.ts";
 import { makePlan, type Plan, type PlanSettings } from "../runtime/plan.ts";
 import type { Problem } from "../runtime/problem.ts";
+import { loadDefinitions } from "../runtime/registry.ts";
 import type { Arguments } from "./command.ts";
 import type { Output } from "./output.ts";
 import type { Style } from "./style.ts";
@@ -57,6 +58,7 @@ export async function readPipelineText(args: Arguments): Promise<PipelineText> {
 /** Parses and checks it, with the variables and files of this machine. */
 export function parsePipeline(
   { file, text }: PipelineText,
+  definitions: readonly ConnectorDefinition[],
   unsetVariables: "error" | "warning",
   args: Arguments,
 ): ReadResult {
@@ -91,6 +93,13 @@ export function countProblems(problems: readonly Problem[]): string {
   return [...count("error", "error"), ...count("warning", "warning")].join(" and ") || "no problems";
 }
 
+/** The definitions of the connectors that a file seems to name. Reading the file finds out what it really says. */
+export function definitionsFor({ text }: PipelineText): Promise<readonly ConnectorDefinition[]> {
+  return loadDefinitions(
+    [...text.matchAll(/\bconnector\b["']?\s*:\s*["']?([^\s"',}]+)/g)].map(([, name]) => name),
+  );
+}
+
 export interface Loaded {
   readonly config: Config;
   readonly plan: Plan;
@@ -100,6 +109,8 @@ export interface Loaded {
 export interface Examined extends Partial<Loaded> {
   readonly file: string;
   readonly problems: readonly Problem[];
+  /** Of the connectors that the file names, at least. */
+  readonly definitions: readonly ConnectorDefinition[];
 }
 
 /**
@@ -114,7 +125,8 @@ export async function examine(
   unsetVariables: "error" | "warning",
 ): Promise<Examined> {
   const text = await readPipelineText(args);
-  const { config, problems, secrets } = parsePipeline(text, unsetVariables, args);
+  const definitions = await definitionsFor(text);
+  const { config, problems, secrets } = parsePipeline(text, definitions, unsetVariables, args);
   output.addSecrets(secrets);
   const planned = config && makePlan(config, definitions, { settings: settingsFrom(args) });
   output.addSecrets(planned?.plan?.secrets ?? []);
@@ -123,6 +135,7 @@ export async function examine(
     config,
     plan: planned?.plan,
     problems: [...problems, ...(planned?.problems ?? [])],
+    definitions,
   };
 }
 

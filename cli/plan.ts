@@ -3,9 +3,8 @@
  * network.
  */
 import { stringify } from "yaml";
-import { definitions } from "../connectors/registry.gen.ts";
 import type { Plan, PlannedConnector, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
-import { findConnector } from "../runtime/registry.ts";
+import { findConnector, loadDefinitions } from "../runtime/registry.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { describeGuarantee, size } from "./describe.ts";
 import { maskSecrets } from "./fields.ts";
@@ -13,6 +12,8 @@ import { loadPlan } from "./load.ts";
 import type { Output } from "./output.ts";
 import { listRights } from "./rights.ts";
 import { renderTable } from "./table.ts";
+
+const definitions = await loadDefinitions();
 
 /** `plan`. */
 export async function run(args: Arguments, output: Output): Promise<number> {

@@ -1,6 +1,6 @@
 /** `rivven-connect spec`: the connectors of this build, and all there is to know about one. */
+import { loadDefinitions } from "../runtime/registry.ts";
 import { CATEGORIES, type Category, type ConnectorDefinition } from "../connectors/contract.ts";
-import { definitions } from "../connectors/registry.gen.ts";
 import { jsonSchemaOf } from "../runtime/json_schema.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
@@ -8,6 +8,8 @@ import { describeConnector, exampleRights } from "./describe.ts";
 import { configFields, type Field, showJson } from "./fields.ts";
 import type { Output } from "./output.ts";
 import { displayWidth, paragraph, renderTable, wrapText } from "./table.ts";
+
+const definitions = await loadDefinitions();
 
 /** `spec [connector]`. */
 export function run(args: Arguments, output: Output): Promise<number> {

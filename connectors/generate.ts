@@ -1,9 +1,10 @@
 /**
- * Writes the two lists of connectors from the folders beside this file: registry.gen.ts (what they are) and
- * implementations.gen.ts (what they do). Run by `deno task generate`; `--check` tells whether they are fresh.
+ * Writes the two lists of connectors from the folders beside this file, registry.gen.ts (what they are) and
+ * implementations.gen.ts (what they do), and each example.yaml as a module, because imports of texts would let
+ * compiled programs read every file. Run by `deno task generate`; `--check` tells whether they are fresh.
  *
- * The lists are source code, because a compiled program holds only what literal imports reach. Definitions are
- * imported at once: they are light. Implementations are imported when a worker asks, so that each loads one client.
+ * The lists are source code, because a compiled program holds only what literal imports reach. Everything in them
+ * loads when it is asked for, so that a start costs the same with three connectors and with three hundred.
  */
 
 /** A connector's folder, as the lists need it. */
@@ -11,6 +12,8 @@ export interface Folder {
   readonly name: string;
   readonly hasSource: boolean;
   readonly hasSink: boolean;
+  /** The text of its example.yaml. */
+  readonly example: string | undefined;
 }
 
 const HEADER = "// Written by `deno task generate` from the folders here: change those, not this file.\n";
@@ -21,24 +24,29 @@ export function connectorFolders(root: URL): Folder[] {
   for (const { name, isDirectory } of Deno.readDirSync(root)) {
     if (!isDirectory || name.startsWith("_")) continue;
     const has = (file: string) => existsFile(new URL(`${name}/${file}`, root));
-    if (has("connector.ts")) folders.push({ name, hasSource: has("source.ts"), hasSink: has("sink.ts") });
+    if (!has("connector.ts")) continue;
+    const example = readText(new URL(`${name}/example.yaml`, root));
+    folders.push({ name, hasSource: has("source.ts"), hasSink: has("sink.ts"), example });
   }
   return folders.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
 /** The text of registry.gen.ts. */
 export function registryText(folders: readonly Folder[]): string {
-  const imports = folders.map(({ name }) => `import ${identifier(name)} from "./${name}/connector.ts";\n`);
+  const entries = folders.map(({ name }) => `  ${key(name)}: () => import("./${name}/connector.ts"),\n`);
   return HEADER +
-    'import type { ConnectorDefinition } from "./contract.ts";\n' +
-    imports.join("") +
-    "\n/** The definition of every connector of this build, by folder name. */\n" +
-    list(
-      "export const definitions: readonly ConnectorDefinition[] = ",
-      "[",
-      folders.map(({ name }) => identifier(name)),
-      "];",
-    );
+    'import type { ConnectorDefinition } from "./contract.ts";\n\n' +
+    "interface Module {\n  readonly default: ConnectorDefinition;\n}\n\n" +
+    "/** The definition of every connector of this build, by type; each loads when it is called. */\n" +
+    "export const registry: Readonly<Record<string, () => Promise<Module>>> = {" +
+    (entries.length > 0 ? "\n" + entries.join("") : "") +
+    "};\n";
+}
+
+/** The text of a folder's example.gen.ts. */
+export function exampleText(example: string): string {
+  return "// Written by `deno task generate` from example.yaml: change that, not this file.\n" +
+    `export default ${JSON.stringify(example)};\n`;
 }
 
 /** The text of implementations.gen.ts. */
@@ -48,7 +56,7 @@ export function implementationsText(folders: readonly Folder[]): string {
       ...(hasSource ? [`    source: () => import("./${name}/source.ts"),\n`] : []),
       ...(hasSink ? [`    sink: () => import("./${name}/sink.ts"),\n`] : []),
     ];
-    return `  ${/^\w+$/.test(name) ? name : `"${name}"`}: {\n${roles.join("")}  },\n`;
+    return `  ${key(name)}: {\n${roles.join("")}  },\n`;
   });
   return HEADER +
     'import type { SinkModule, SourceModule } from "./contract.ts";\n\n' +
@@ -68,6 +76,9 @@ export function generatedFiles(root: URL): Map<string, string> {
   return new Map([
     ["registry.gen.ts", registryText(folders)],
     ["implementations.gen.ts", implementationsText(folders)],
+    ...folders.flatMap(({ name, example }) =>
+      example === undefined ? [] : [[`${name}/example.gen.ts`, exampleText(example)] as const]
+    ),
   ]);
 }
 
@@ -78,16 +89,9 @@ export function staleFiles(root: URL): string[] {
   ) => name);
 }
 
-/** `postgres-cdc` → `postgresCdc`. */
-function identifier(folder: string): string {
-  return folder.replace(/[-_.](\w)/g, (_, letter: string) => letter.toUpperCase());
-}
-
-/** As `deno fmt` would have it: on one line where it fits. */
-function list(before: string, open: string, items: readonly string[], close: string): string {
-  const line = before + open + items.join(", ") + close;
-  if (line.length <= 110) return line + "\n";
-  return before + open + "\n" + items.map((item) => `  ${item},\n`).join("") + close + "\n";
+/** A type as the key of an object. */
+function key(name: string): string {
+  return /^\w+$/.test(name) ? name : `"${name}"`;
 }
 
 function existsFile(url: URL): boolean {

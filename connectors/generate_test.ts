@@ -1,7 +1,9 @@
+import { loadDefinitions } from "../runtime/registry.ts";
 import assert from "node:assert/strict";
 import { connectorFolders, generatedFiles, staleFiles } from "./generate.ts";
 import { implementations } from "./implementations.gen.ts";
-import { definitions } from "./registry.gen.ts";
+
+const definitions = await loadDefinitions();
 
 const HERE = new URL("./", import.meta.url);
 
@@ -33,19 +35,20 @@ Deno.test("a folder counts once it has a connector.ts; shared folders and files 
     for (const path of ["_shared/connector.ts", "unfinished/source.ts", "contract.ts"]) {
       await write(`${root}/${path}`);
     }
+    await Deno.writeTextFile(`${root}/b-two/example.yaml`, "version: 1");
     const url = new URL(`file://${root}/`);
     assert.deepEqual(connectorFolders(url), [
-      { name: "a1", hasSource: true, hasSink: true },
-      { name: "b-two", hasSource: false, hasSink: true },
+      { name: "a1", hasSource: true, hasSink: true, example: undefined },
+      { name: "b-two", hasSource: false, hasSink: true, example: "version: 1" },
     ]);
     const files = generatedFiles(url);
-    assert.match(files.get("registry.gen.ts")!, /import bTwo from "\.\/b-two\/connector\.ts";/);
-    assert.match(files.get("registry.gen.ts")!, /= \[a1, bTwo\];/);
+    assert.match(files.get("registry.gen.ts")!, /"b-two": \(\) => import\("\.\/b-two\/connector\.ts"\),/);
+    assert.match(files.get("b-two/example.gen.ts")!, /export default "version: 1";/);
     assert.match(
       files.get("implementations.gen.ts")!,
       /"b-two": \{\n {4}sink: \(\) => import\("\.\/b-two\/sink\.ts"\),\n {2}\},/,
     );
-    assert.deepEqual(staleFiles(url), ["registry.gen.ts", "implementations.gen.ts"]);
+    assert.deepEqual(staleFiles(url), ["registry.gen.ts", "implementations.gen.ts", "b-two/example.gen.ts"]);
   } finally {
     await Deno.remove(root, { recursive: true });
   }

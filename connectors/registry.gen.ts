@@ -1,9 +1,14 @@
 // Written by `deno task generate` from the folders here: change those, not this file.
 import type { ConnectorDefinition } from "./contract.ts";
-import datagen from "./datagen/connector.ts";
-import file from "./file/connector.ts";
-import postgresCdc from "./postgres-cdc/connector.ts";
-import stdout from "./stdout/connector.ts";
 
-/** The definition of every connector of this build, by folder name. */
-export const definitions: readonly ConnectorDefinition[] = [datagen, file, postgresCdc, stdout];
+interface Module {
+  readonly default: ConnectorDefinition;
+}
+
+/** The definition of every connector of this build, by type; each loads when it is called. */
+export const registry: Readonly<Record<string, () => Promise<Module>>> = {
+  datagen: () => import("./datagen/connector.ts"),
+  file: () => import("./file/connector.ts"),
+  "postgres-cdc": () => import("./postgres-cdc/connector.ts"),
+  stdout: () => import("./stdout/connector.ts"),
+};

@@ -60,6 +60,11 @@ export async function probe(): Promise<readonly ProbeResult[]> {
     "start a process": () => new Deno.Command("true").outputSync(),
     "load a native library": () => Deno.dlopen("libc.so.6", {}).close(),
     "load remote code": () => import(["https://127.0.0.1:9", "x.ts"].join("/")),
+    // Compiled programs do not ask for the right to read what they import; the README says so.
+    ...(Deno.build.standalone ? {} : {
+      "import a file as text": () =>
+        import(["file:", "etc", "hostname"].join("/"), { with: { type: "text" } }),
+    }),
   };
   const results: ProbeResult[] = [];
   for (const [what, attempt] of Object.entries(attempts)) {
@@ -89,7 +94,8 @@ export function requireConfinement(results: readonly ProbeResult[]): void {
 /** A compiled program has no way to load what was not compiled into it, and says so in its own words. */
 function isDenial(error: unknown): boolean {
   const { name, message } = error as Error;
-  return name === "NotCapable" || /Requires \w+ access|^Module not found/.test(message);
+  return name === "NotCapable" ||
+    /Requires \w+ access|^Module not found|not a valid module type/.test(message);
 }
 
 /** An error that a denial caused, in the words of whoever wrote the pipeline file; undefined for other errors. */

@@ -1,5 +1,6 @@
 /** Finds connector definitions by what `connector:` says. config.ts and the commands that describe connectors ask. */
 import type { ConnectorDefinition } from "../connectors/contract.ts";
+import { registry } from "../connectors/registry.gen.ts";
 import type { Json } from "../formats/data/value.ts";
 
 export type Role = "source" | "sink";
@@ -8,6 +9,21 @@ export interface FoundConnector {
   readonly definition: ConnectorDefinition;
   /** The keys that the alias fixes. */
   readonly fixed: Readonly<Record<string, Json>>;
+}
+
+/**
+ * Definitions of this build.
+ *
+ * @param names types; all definitions are loaded when they are left out, or when one of them is no type but may be an
+ * alias or a misspelling
+ */
+export async function loadDefinitions(names?: readonly string[]): Promise<readonly ConnectorDefinition[]> {
+  const all = Object.keys(registry);
+  const wanted = names?.every((name) => Object.hasOwn(registry, name))
+    ? all.filter((type) => names.includes(type))
+    : all;
+  const modules = await Promise.all(wanted.map((type) => registry[type]()));
+  return modules.map((module) => module.default);
 }
 
 /** The connector of this type or alias, or undefined. Types win over aliases. */

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { LAYOUTS } from "../../formats/data/envelope.ts";
 import { type ConnectorDefinition, defineConnector } from "../contract.ts";
-import example from "./example.yaml" with { type: "text" };
+import example from "./example.gen.ts";
 import { type PatternName, PATTERNS } from "./patterns/patterns.ts";
 
 const MAX_SEED = 2n ** 64n - 1n;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { LAYOUTS } from "../../formats/data/envelope.ts";
 import { OPERATIONS } from "../../formats/data/record.ts";
 import { type ConnectorDefinition, defineConnector } from "../contract.ts";
-import example from "./example.yaml" with { type: "text" };
+import example from "./example.gen.ts";
 import { baseFolder, PLACEHOLDERS, templateProblem } from "./path_template.ts";
 
 const LATER_FORMATS = ["json", "csv", "avro", "parquet"];

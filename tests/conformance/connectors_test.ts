@@ -1,11 +1,13 @@
 /** Every connector of this build, through every suite. */
+import { loadDefinitions } from "../../runtime/registry.ts";
 import assert from "node:assert/strict";
-import { definitions } from "../../connectors/registry.gen.ts";
 import { testConfined } from "./confined.ts";
 import { testDefinition, testRegistry } from "./definition.ts";
 import { sinkEnvironments, sourceEnvironments } from "./environments.ts";
 import { testSink } from "./sink.ts";
 import { testSource } from "./source.ts";
+
+const definitions = await loadDefinitions();
 
 testRegistry(definitions);
 

@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "# Orders of a made-up shop, ten a second, on the screen. Stop it with Ctrl+C.\nversion: \"1.0\"\n\nsources:\n  shop:\n    connector: datagen\n    config:\n      pattern: orders\n      events_per_second: 10\n      max_events: 1000\n      stream_name: orders\n      seed: 42\n\nsinks:\n  screen:\n    connector: stdout\n    config:\n      format: pretty\n\npipelines:\n  orders_on_screen:\n    source: shop\n    sink: screen\n";

@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "# Made-up orders into one file a day.\nversion: \"1.0\"\n\nsources:\n  shop:\n    connector: datagen\n    config:\n      pattern: orders\n      events_per_second: 10\n\nsinks:\n  archive:\n    connector: file\n    config:\n      path: ./out/{stream}-{yyyy}-{MM}-{dd}.jsonl\n      rotation:\n        max_size_mb: 100\n        max_age_hours: 24\n\npipelines:\n  shop_to_archive:\n    source: shop\n    sink: archive\n";

@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "# Ten made-up orders a second on the screen; stop it with Ctrl-C.\nversion: \"1.0\"\n\nsources:\n  shop:\n    connector: datagen\n    config:\n      pattern: orders\n      events_per_second: 10\n\nsinks:\n  screen:\n    connector: stdout\n    config:\n      format: pretty\n\npipelines:\n  shop_to_screen:\n    source: shop\n    sink: screen\n";
