@@ -211,7 +211,8 @@ async function onTerminal(
   const command = [Deno.execPath(), ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
   const child = new Deno.Command("script", {
     args: ["-qec", `stty cols ${columns}; exec ${command}`, "/dev/null"],
-    env,
+    // The tests may run without colours themselves.
+    env: { NO_COLOR: "", ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
