@@ -7,7 +7,7 @@ import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { didYouMean } from "../runtime/suggest.ts";
 import { loadPlan } from "./load.ts";
 import { type Log, logTo } from "./log_lines.ts";
-import { exitCodeOf } from "./mod.ts";
+import { exitCodeOf } from "./exit_code.ts";
 import type { Output } from "./output.ts";
 import { openSinkWorker, openSourceWorker, requireConfinedWorkers, within } from "./workers.ts";
 

@@ -2,7 +2,7 @@
  * The program: takes the command line apart, starts the process anew where the command needs it, runs the command and
  * turns what it throws into a message and an exit code. Called by main.ts.
  */
-import { ConnectorError, type ErrorKind } from "../formats/data/errors.ts";
+import { ConnectorError } from "../formats/data/errors.ts";
 import { EXIT, parseCommandLine, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { launchError, relaunch } from "./launch.ts";
@@ -55,24 +55,6 @@ export async function main(argv: readonly string[]): Promise<number> {
 function framesOf(error: unknown, output: Output): string {
   const stack = error instanceof Error ? error.stack ?? "" : "";
   return output.errorStyle.dim(stack.split("\n").filter((line) => /^\s+at /.test(line)).join("\n"));
-}
-
-const EXIT_OF_KIND: Partial<Record<ErrorKind, number>> = {
-  config: EXIT.usage,
-  auth: EXIT.environment,
-  permission: EXIT.environment,
-  not_found: EXIT.environment,
-  connection: EXIT.environment,
-  timeout: EXIT.environment,
-  rate_limited: EXIT.environment,
-  state: EXIT.environment,
-};
-
-/** The exit code that fits what a command has thrown. */
-export function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return EXIT.usage;
-  if (error instanceof ConnectorError) return EXIT_OF_KIND[error.kind] ?? EXIT.failed;
-  return EXIT.failed;
 }
 
 function printVersion(output: Output): number {

@@ -5,17 +5,15 @@ import { armFailpoint, parseFailpoint } from "../runtime/failpoint.ts";
 import { openStateDir } from "../runtime/state_dir.ts";
 import { type Outcome, selfTest, supervise } from "../runtime/supervisor.ts";
 import type { Plan } from "../runtime/plan.ts";
-import { WORKER_URL } from "../runtime/remote.ts";
+import { HEARTBEAT, WORKER_URL } from "../runtime/remote.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { type Log, logTo } from "./log_lines.ts";
-import { exitCodeOf } from "./mod.ts";
+import { exitCodeOf } from "./exit_code.ts";
 import type { Output } from "./output.ts";
 import { count, Progress } from "./progress.ts";
 import { onSignals } from "./signals.ts";
 import { VERSION } from "./version.ts";
 
-/** How often a worker tells that it is alive, and after which silence it is replaced. */
-export const HEARTBEAT = { heartbeatMs: 500, silenceMs: 30_000 } as const;
 /** How often progress is drawn on a terminal, and logged where there is none. */
 const DRAW_MS = 250;
 const LOG_PROGRESS_MS = 30_000;

@@ -2,11 +2,10 @@
 import { systemClock } from "../runtime/clock.ts";
 import type { PlannedConnector, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
 import { PROTOCOL_VERSION } from "../runtime/protocol.ts";
-import { Remote, WORKER_URL } from "../runtime/remote.ts";
+import { HEARTBEAT, Remote, WORKER_URL } from "../runtime/remote.ts";
 import { selfTest } from "../runtime/supervisor.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import type { Log } from "./log_lines.ts";
-import { HEARTBEAT } from "./run.ts";
 import { VERSION } from "./version.ts";
 
 /** Proves that workers are confined, once for a command. */

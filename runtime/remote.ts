@@ -31,6 +31,9 @@ export interface RemoteOptions {
   readonly silenceMs: number;
 }
 
+/** How often a worker tells that it is alive, and after which silence it is replaced. */
+export const HEARTBEAT = { heartbeatMs: 500, silenceMs: 30_000 } as const;
+
 /** The worker entry point of this program. */
 export const WORKER_URL: URL = new URL("./worker.ts", import.meta.url);
 
