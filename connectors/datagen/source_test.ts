@@ -70,6 +70,7 @@ Deno.test("changes carry upstream's metadata and the row's key", async () => {
     assert.deepEqual(metadata, {
       cdc: { operation: event_type, sequence: i, source: "datagen", simulated: true },
       position: `0/${String(i).padStart(16, "0")}`,
+      sequence: i,
     });
     const row = event_type === "update" ? data.after : data;
     assert.deepEqual(record.key, { metric_id: BigInt(row.metric_id) });

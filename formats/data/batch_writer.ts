@@ -361,6 +361,7 @@ export class BatchWriter {
     this.#perStream.clear();
     this.#sourceFor = undefined;
     this.#own = NO_MEMBERS;
+    this.#ownMade = undefined;
     this.#sideSourceAt = -1;
     return data;
   }
@@ -645,28 +646,41 @@ export class BatchWriter {
     this.#isOwnRepeated = own === this.#own;
     if (this.#isOwnRepeated) return;
     this.#own = own;
+    this.#ownMade = undefined;
     this.#sideSourceAt = -1;
     if (this.#sourceFor) this.#sourceFor.text = undefined;
   }
 
-  /** The connector's own members, with or without the comma in front. */
-  sourceMembers(withComma: boolean): void {
-    if (this.#own.length > 0) this.literal(withComma ? this.#own : this.#own.subarray(1));
+  #ownMade: { readonly by: (own: Uint8Array) => Uint8Array; readonly text: Uint8Array } | undefined;
+
+  /** Text made of the own members, which start with a comma; made once for records that share them. */
+  fromOwn(make: (own: Uint8Array) => Uint8Array): Uint8Array {
+    if (this.#own.length === 0) return NO_MEMBERS;
+    if (this.#ownMade?.by !== make) this.#ownMade = { by: make, text: make(this.#own) };
+    return this.#ownMade.text;
   }
 
-  /** `name` and the order after it, with a comma where something precedes; nothing where there is no order. */
-  orderMember(name: Uint8Array): void {
-    if (Number.isNaN(this.orderIndex)) return;
+  /** A member as it is, with a comma where something precedes. */
+  member(text: Uint8Array): void {
     this.reserve(1);
     if (this.bytes[this.at - 1] !== OPEN) this.bytes[this.at++] = COMMA;
-    this.literal(name);
+    this.literal(text);
+  }
+
+  /** `name` and the order after it; nothing where there is no order. */
+  orderMember(name: Uint8Array): void {
+    if (Number.isNaN(this.orderIndex)) return;
+    this.member(name);
     this.#orderValue();
   }
 
-  /** The connector's own members, parsed; for layouts that show some of them. */
-  sourceRow(): Row | undefined {
-    if (this.#own.length === 0) return undefined;
-    return JSON.parse(`{${new TextDecoder().decode(this.#own.subarray(1))}}`);
+  /** `name` and the index within the order's group; nothing where there is no order. */
+  orderIndexMember(name: Uint8Array): void {
+    if (Number.isNaN(this.orderIndex)) return;
+    this.member(name);
+    const digits = String(this.orderIndex);
+    this.reserve(digits.length);
+    for (let i = 0; i < digits.length; i++) this.bytes[this.at++] = digits.charCodeAt(i);
   }
 
   // ---- details ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
  * so that rows are written once, straight into their place. batch_writer.ts calls the frames.
  */
 import type { BatchWriter } from "./batch_writer.ts";
+import { type Member, splitMembers } from "./members.ts";
 import { type Operation, OPERATIONS } from "./record.ts";
 import { type Stream } from "./stream.ts";
 import { type Column, type ColumnType } from "./value.ts";
@@ -48,6 +49,7 @@ const bytes = (text: string) => utf8.encode(text);
 const NULL = bytes("null");
 const LINE_END = bytes("\n");
 const BRACE_LINE_END = bytes("}\n");
+const BRACES_LINE_END = bytes("}}\n");
 
 /** Debezium's letters: documentation of its connectors, "change event values", field `op`. */
 const STANDARD_OPS: Record<Operation, string> = {
@@ -79,21 +81,26 @@ const standard: Frame = {
     writer.literal(COMMA_AFTER);
   },
   close(writer, hasBefore, hasAfter) {
-    if (!hasAfter) {
-      if (!hasBefore) writer.literal(NULL);
-      if (writer.operation !== "message") writer.literal(COMMA_AFTER_NULL);
-    }
-    writer.literal(COMMA_SOURCE);
-    writer.sourceObject();
-    writer.literal(writer.perBatch("standard", standardTail));
+    closeStandard(writer, hasBefore, hasAfter);
+    writer.literal(BRACE_LINE_END);
   },
 };
 
+/** Everything after the rows but the last brace. */
+function closeStandard(writer: BatchWriter, hasBefore: boolean, hasAfter: boolean): void {
+  if (!hasAfter) {
+    if (!hasBefore) writer.literal(NULL);
+    if (writer.operation !== "message") writer.literal(COMMA_AFTER_NULL);
+  }
+  writer.literal(COMMA_SOURCE);
+  writer.sourceObject();
+  writer.literal(writer.perBatch("standard", standardTail));
+}
+
 function standardTail(operation: Operation, readAtMicros: bigint): Uint8Array {
+  const [millis, nanos] = [readAtMicros / 1000n, readAtMicros * 1000n];
   return bytes(
-    `,"op":"${STANDARD_OPS[operation]}","ts_ms":${readAtMicros / 1000n},"ts_us":${readAtMicros},"ts_ns":${
-      readAtMicros * 1000n
-    }}\n`,
+    `,"op":"${STANDARD_OPS[operation]}","ts_ms":${millis},"ts_us":${readAtMicros},"ts_ns":${nanos}`,
   );
 }
 
@@ -142,24 +149,49 @@ const rivven: Frame = {
       writer.literal(CLOSE);
     } else if (writer.operation === "delete" ? !hasBefore : !hasAfter) writer.literal(NULL);
     writer.literal(COMMA_METADATA);
-    const start = writer.at;
     writer.literal(OPEN);
-    writer.sourceMembers(false);
-    writer.orderMember(POSITION_MEMBER);
-    if (writer.operation === "snapshot") {
-      if (writer.at > start + 1) writer.literal(COMMA);
-      writer.literal(SNAPSHOT_TRUE);
+    if (writer.operation === "record") {
+      writer.literal(writer.fromOwn(withoutComma));
+      writer.orderMember(POSITION_MEMBER);
+    } else {
+      writer.literal(writer.fromOwn(rivvenMetadata));
+      writer.orderMember(POSITION_MEMBER);
+      writer.orderIndexMember(SEQUENCE_MEMBER);
+      if (writer.operation === "snapshot") writer.member(SNAPSHOT_TRUE);
     }
     writer.literal(CLOSE);
     writer.literal(BRACE_LINE_END);
   },
 };
 
+function withoutComma(own: Uint8Array): Uint8Array {
+  return own.subarray(1);
+}
+
+/** Members of `metadata` that have a meaning of their own: crates/rivven-connect/src/traits/event.rs. */
+const RIVVEN_METADATA = new Set(["position", "transaction_id", "sequence", "snapshot"]);
+
+/** The own members of a change but those whose name means something else there, with the transaction as text. */
+function rivvenMetadata(own: Uint8Array): Uint8Array {
+  const members = splitMembers(own);
+  const kept = members.filter(({ name }) => !RIVVEN_METADATA.has(name)).map(({ text }) => text);
+  const transaction = transactionId(members);
+  if (transaction !== undefined) kept.push(`"transaction_id":${transaction}`);
+  return bytes(kept.join(","));
+}
+
+/** `txId` as JSON text of a string; undefined where the record has none, as rows of a snapshot. */
+function transactionId(members: readonly Member[]): string | undefined {
+  const value = members.find(({ name }) => name === "txId")?.value ?? "";
+  if (value.startsWith('"')) return value;
+  return /^\d+$/.test(value) ? `"${value}"` : undefined;
+}
+
 const OPEN = bytes("{");
 const CLOSE = bytes("}");
-const COMMA = bytes(",");
 const COMMA_METADATA = bytes(',"metadata":');
 const POSITION_MEMBER = bytes('"position":');
+const SEQUENCE_MEMBER = bytes('"sequence":');
 const SNAPSHOT_TRUE = bytes('"snapshot":true');
 
 function rivvenHead(stream: Stream, operation: Operation, readAtMicros: bigint): Uint8Array {
@@ -214,18 +246,25 @@ const cdcEvent: Frame = {
       writer.literal(COMMA_AFTER_NULL);
     }
     writer.literal(bytes(`,"timestamp":${writer.timeMicros / 1_000_000n}`));
-    const { txId, lsn } = writer.sourceRow() ?? {};
-    if (txId !== undefined) {
+    const transaction = writer.fromOwn(cdcTransaction);
+    if (transaction.length > 0) {
+      writer.literal(transaction);
       writer.literal(bytes(
-        `,"transaction":{"id":"${txId}","lsn":${JSON.stringify(lsn ?? "")},"sequence":${
-          writer.orderIndex || 0
-        },` +
-          `"total_events":0,"commit_ts":${writer.timeMicros / 1000n},"is_last":false}`,
+        `,"sequence":${writer.orderIndex || 0},"total_events":0,` +
+          `"commit_ts":${writer.timeMicros / 1000n},"is_last":false}`,
       ));
     }
     writer.literal(BRACE_LINE_END);
   },
 };
+
+/** The opening of `transaction`; empty where the record has none. */
+function cdcTransaction(own: Uint8Array): Uint8Array {
+  const members = splitMembers(own);
+  const id = transactionId(members);
+  const lsn = members.find(({ name }) => name === "lsn")?.value ?? '""';
+  return bytes(id === undefined ? "" : `,"transaction":{"id":${id},"lsn":${lsn}`);
+}
 
 /** `standard` inside Kafka Connect's `{schema, payload}` (Kafka Connect JsonConverter with schemas.enable). */
 const full: Frame = {
@@ -241,9 +280,8 @@ const full: Frame = {
   },
   middle: standard.middle,
   close(writer, hasBefore, hasAfter) {
-    standard.close(writer, hasBefore, hasAfter);
-    writer.at--;
-    writer.literal(BRACE_LINE_END);
+    closeStandard(writer, hasBefore, hasAfter);
+    writer.literal(BRACES_LINE_END);
   },
 };
 
