@@ -34,6 +34,9 @@ export interface RemoteOptions {
 /** How often a worker tells that it is alive, and after which silence it is replaced. */
 export const HEARTBEAT = { heartbeatMs: 500, silenceMs: 30_000 } as const;
 
+/** A worker that is still loading its code can't send heartbeats; on a busy machine that takes its time. */
+const START_MS = 60_000;
+
 /** The worker entry point of this program. */
 export const WORKER_URL: URL = new URL("./worker.ts", import.meta.url);
 
@@ -43,6 +46,8 @@ export class Remote implements AsyncDisposable {
   readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
   #nextId = 0;
   #lastHeardMs = performance.now();
+  #lastCheckMs = performance.now();
+  #isReady = false;
   readonly #watch: ReturnType<typeof setInterval>;
   #failure: ConnectorError | undefined;
   #saidBye = false;
@@ -123,6 +128,7 @@ export class Remote implements AsyncDisposable {
     const { events } = this.#options;
     switch (message.kind) {
       case "ready":
+        this.#isReady = true;
         return this.#ready.resolve();
       case "result":
         return this.#settle(message.id)?.resolve(message.value);
@@ -163,8 +169,13 @@ export class Remote implements AsyncDisposable {
   }
 
   #checkSilence(): void {
-    const silentMs = performance.now() - this.#lastHeardMs;
-    if (silentMs < this.#options.silenceMs) return;
+    const { heartbeatMs, silenceMs } = this.#options;
+    const nowMs = performance.now();
+    // Where this thread itself was held up, heartbeats may be waiting behind this very timer.
+    if (nowMs - this.#lastCheckMs > 3 * heartbeatMs) this.#lastHeardMs = nowMs;
+    this.#lastCheckMs = nowMs;
+    const silentMs = nowMs - this.#lastHeardMs;
+    if (silentMs < (this.#isReady ? silenceMs : Math.max(silenceMs, START_MS))) return;
     this.#fail(
       new ConnectorError(
         `The worker of ${this.#options.title} has not answered for ${Math.round(silentMs / 1000)} s`,

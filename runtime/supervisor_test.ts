@@ -32,7 +32,10 @@ for (const failure of ["throw", "hang", "close", "timer"] as const) {
       numbersTo(config, { a: { path: lab.path("a") } }),
       numbersTo({ count: 2000, batchSize: 50 }, { b: { path: lab.path("b") } }, { name: "other" }),
     );
-    const outcomes = await supervise(plan, lab.context, never);
+    // Only these two are noticed by their silence.
+    const silent = failure === "hang" || failure === "close";
+    const context = silent ? { ...lab.context, silenceMs: 3000 } : lab.context;
+    const outcomes = await supervise(plan, context, never);
     assert.deepEqual(outcomes.map(({ ended }) => ended), ["finished", "finished"]);
     assertExactlyOnce(lab.numbers("a"), 3000);
     assertExactlyOnce(lab.numbers("b"), 2000);

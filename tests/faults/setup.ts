@@ -106,7 +106,7 @@ export function openLab(): Lab {
       workerUrl: WORKER,
       programVersion: "0.0.0",
       heartbeatMs: 100,
-      silenceMs: 1500,
+      silenceMs: 20_000,
       onStatus: (source: string, status: SourceStatus) => statuses.push(`${source} ${status}`),
       observer: {
         log: (level, from, message) => logs.push(`${level} ${from}: ${message}`),
