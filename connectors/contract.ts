@@ -141,7 +141,8 @@ export interface Sink extends AsyncDisposable {
   write(batch: Batch): Promise<void>;
   /**
    * Resolves when everything accepted so far is durable at the destination. What it returns is saved in the
-   * commit's transaction and handed to the next `openSink` (a file's length, say).
+   * commit's transaction and handed to the next `openSink` (a file's length, say). Called again only when that is
+   * saved.
    */
   flush(): Promise<Json | void>;
   check(report: CheckReport): Promise<void>;

@@ -205,13 +205,13 @@ class SourceRun implements AsyncDisposable {
     return this.#flows.reduce((lowest, flow) => flow.seq < lowest.seq ? flow : lowest);
   }
 
-  #opening({ name, connector, config }: PlannedConnector) {
+  #opening({ name, role, connector, config }: PlannedConnector) {
     return {
       protocol: PROTOCOL_VERSION,
       connector,
       name,
       config,
-      documents: this.#context.checkpoints.documents(name),
+      documents: this.#context.checkpoints.documents(scopeOf(role, name)),
       debug: this.#context.debug,
       failpoint: this.#context.failpoint,
       heartbeatMs: this.#context.heartbeatMs,
@@ -237,7 +237,7 @@ class SourceRun implements AsyncDisposable {
           observer.log(level, flow ? `${flow} → ${name}` : name, message, fields),
         ended: () => {},
         failed: (error) => this.#failed.reject(named(error, role, name)),
-        put: (key, value) => checkpoints.putDocument(name, key, value),
+        put: (key, value) => checkpoints.putDocument(scopeOf(role, name), key, value),
       },
     });
   }
@@ -252,6 +252,11 @@ interface FlowRun {
   position: Position | undefined;
   isDue: boolean;
   isCommitting: boolean;
+}
+
+/** A source and a sink may have one name; their documents are their own. */
+function scopeOf(role: string, name: string): string {
+  return `${role} ${name}`;
 }
 
 /** Says whose error it is, where it does not say so itself. */
