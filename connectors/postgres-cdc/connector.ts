@@ -16,7 +16,7 @@ export interface PostgresConfig extends TypeOptions {
   readonly tls: { readonly mode: "disable" | "prefer" };
   readonly slot_name: string;
   readonly auto_create_slot: boolean;
-  readonly drop_slot_on_stop: false;
+  readonly drop_slot_on_stop: boolean;
   readonly slot_max_retries: number;
   readonly slot_retry_delay_ms: number;
   readonly publication: string;
@@ -39,13 +39,12 @@ const patterns = (what: string) =>
   );
 
 const NOT_YET = "not in this build yet";
+const LATER_MODES = ["no_data", "recovery"];
 
 const snapshot = z.strictObject({
   mode: z.enum(["initial", "always", "never", "when_needed", "initial_only"], {
     error: ({ input }) =>
-      input === "no_data" || input === "recovery"
-        ? `"${input}" is ${NOT_YET}; available: initial, always, never, when_needed, initial_only`
-        : undefined,
+      LATER_MODES.includes(String(input)) ? `Snapshot mode "${input}" is ${NOT_YET}` : undefined,
   }).default("initial").describe(
     "What is read before the stream: initial: all rows, when no position is saved; never: nothing; always: all rows at " +
       "each start; when_needed: as initial, and again when the slot was lost; initial_only: all rows, then the end",
@@ -98,7 +97,7 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
     mode: z.enum(["disable", "prefer"], {
       error: ({ input }) =>
         ["require", "verify-ca", "verify-full"].includes(String(input))
-          ? `TLS ("${input}") is ${NOT_YET}; available: disable, prefer (which connects without TLS)`
+          ? `TLS mode "${input}" is ${NOT_YET}`
           : undefined,
     }).default("prefer").describe("disable and prefer: the connection is not encrypted"),
   }).prefault({}).describe("Encryption of the connections"),
@@ -109,7 +108,9 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
       "Replication slot, which keeps the server from removing what was not read; one for each source",
     ),
   auto_create_slot: z.boolean().default(true).describe("Create the slot when there is none"),
-  drop_slot_on_stop: z.literal(false, { error: `true is ${NOT_YET}` }).default(false)
+  drop_slot_on_stop: z.boolean().refine((drops) => !drops, `"drop_slot_on_stop: true" is ${NOT_YET}`).default(
+    false,
+  )
     .describe("The slot stays when the pipeline stops, so that nothing is missed"),
   slot_max_retries: z.int().min(0).max(1000).default(6)
     .describe(

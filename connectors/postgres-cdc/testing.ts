@@ -64,7 +64,7 @@ export function testContext(overrides: Partial<SourceContext> = {}): TestContext
 
 /** A configuration for a test server, defaults filled in. */
 export function configFor(
-  pg: Pick<Postgres, "host" | "port" | "user" | "password" | "database">,
+  pg: { readonly [Key in "host" | "user" | "password" | "database"]: string } & { readonly port: number },
   keys: Record<string, unknown> = {},
 ): PostgresConfig {
   const { host, port, user, password, database } = pg;

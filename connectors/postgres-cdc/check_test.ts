@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { startPostgres } from "../../tests/servers/postgres.ts";
+import type { CheckFinding } from "../contract.ts";
+import { openSource } from "./source.ts";
+import { configFor, testContext } from "./testing.ts";
+
+async function check(config: ReturnType<typeof configFor>): Promise<Map<string, CheckFinding>> {
+  const findings = new Map<string, CheckFinding>();
+  await using source = openSource(config, testContext());
+  // The worst finding of a name counts.
+  await source.check((finding) => {
+    if (findings.get(finding.name)?.status !== "failed") findings.set(finding.name, finding);
+  });
+  return findings;
+}
+
+const failures = (findings: Map<string, CheckFinding>) =>
+  [...findings.values()].filter(({ status }) => status === "failed").map(({ name }) => name);
+
+Deno.test("check() finds nothing wrong with a good server, says what a run would create, and changes nothing", async () => {
+  await using pg = await startPostgres();
+  await pg.query("CREATE TABLE t (id int PRIMARY KEY)");
+  const findings = await check(configFor(pg, { tables: ["t"] }));
+  assert.deepEqual([...findings.values()].filter(({ status }) => status !== "ok"), []);
+  assert.match(findings.get("slot")!.message, /would be created/);
+  assert.match(
+    findings.get("publication")!.message,
+    /CREATE PUBLICATION "rivven_pub" FOR TABLE "public"\."t"/,
+  );
+  assert.deepEqual(await pg.query("SELECT slot_name FROM pg_replication_slots"), []);
+  assert.deepEqual(await pg.query("SELECT pubname FROM pg_publication"), []);
+});
+
+Deno.test("check() names every right that a role lacks, with the statement that grants it", async () => {
+  await using pg = await startPostgres();
+  await pg.query(`
+    CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE "B b" (id int);
+    CREATE ROLE reader LOGIN PASSWORD 'x';
+  `);
+  const config = configFor(pg, { user: "reader", password: "x" });
+  const before = await check(config);
+  assert.deepEqual(failures(before), ["replication", "publication", "select"]);
+  assert.match(before.get("select")!.hint!, /GRANT SELECT ON "public"\."B b", "public"\."a" TO "reader"/);
+  await pg.query(before.get("replication")!.hint!.match(/ALTER ROLE "reader" REPLICATION/)![0]);
+  await pg.query(before.get("select")!.hint!.replace("Run: ", ""));
+  await pg.query(before.get("publication")!.hint!.match(/CREATE PUBLICATION .*?\)/)![0]);
+  const after = await check(config);
+  assert.deepEqual(failures(after), []);
+  assert.equal(after.get("replica_identity")!.status, "warning");
+  await pg.query(after.get("replica_identity")!.hint!.match(/ALTER TABLE .* FULL/)![0]);
+  assert.equal((await check(config)).has("replica_identity"), false);
+});
+
+Deno.test("check() says what is wrong with the server, the slot and the selection", async () => {
+  await using pg = await startPostgres({
+    settings: { wal_level: "replica", max_slot_wal_keep_size: "64MB" },
+  });
+  await pg.query("CREATE TABLE t (id int PRIMARY KEY)");
+  const findings = await check(configFor(pg, { tables: ["t", "missing"], auto_create_slot: false }));
+  assert.deepEqual(failures(findings), ["wal_level", "slot", "tables"]);
+  assert.match(findings.get("tables")!.message, /"missing"/);
+  assert.equal(findings.get("tables")!.blame, "config");
+  assert.equal(findings.get("wal_level")!.blame, "environment");
+  assert.equal(findings.get("max_slot_wal_keep_size")!.status, "warning");
+});
+
+Deno.test("check() of a server that is not there has one finding", async () => {
+  await using pg = await startPostgres();
+  const closed = await check(configFor(pg, { port: 1 }));
+  assert.deepEqual(failures(closed), ["connection"]);
+  assert.equal(closed.size, 1);
+  const wrong = await check(configFor(pg, { password: "no" }));
+  assert.equal(wrong.get("connection")!.blame, "config");
+});
+
+Deno.test("discover() lists tables with columns, keys and what limits their capture, partitioned ones once", async () => {
+  await using pg = await startPostgres();
+  await pg.query(`
+    CREATE TABLE pairs (note text, b int NOT NULL DEFAULT 5, a int, c int GENERATED ALWAYS AS (a + b) STORED, PRIMARY KEY (b, a));
+    CREATE TABLE parts (id int PRIMARY KEY, at date) PARTITION BY RANGE (id);
+    CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);
+    CREATE UNLOGGED TABLE volatile (id int PRIMARY KEY);
+    CREATE TABLE keyless (id int);
+    CREATE VIEW shown AS SELECT 1;
+    INSERT INTO keyless SELECT generate_series(1, 50); ANALYZE keyless;
+  `);
+  await using source = openSource(configFor(pg), testContext());
+  const found = await source.discover!();
+  assert.deepEqual(found.map(({ stream }) => stream.name), ["keyless", "pairs", "parts", "volatile"]);
+  const [keyless, pairs, parts, unlogged] = found;
+  assert.equal(keyless.estimatedRows, 50);
+  assert.match(keyless.remarks![0], /no primary key/);
+  assert.deepEqual(pairs.stream.key, ["b", "a"]);
+  assert.deepEqual(
+    pairs.stream.columns!.map(({ name, nullable, default: value }) => [name, nullable, value]),
+    [
+      ["note", true, undefined],
+      ["b", false, "5"],
+      ["a", false, undefined],
+    ],
+  );
+  assert.deepEqual(parts.remarks, []);
+  assert.deepEqual(unlogged.syncModes, ["full_refresh"]);
+});

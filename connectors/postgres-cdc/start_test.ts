@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { ConnectorError } from "../../formats/data/errors.ts";
+import type { PostgresConfig } from "./connector.ts";
+import { readPosition, streamPoint, streamPosition } from "./position.ts";
+import type { Slot } from "./slot.ts";
+import { decideStart } from "./start.ts";
+
+type Mode = PostgresConfig["snapshot"]["mode"];
+
+const ORIGIN = { system: "7", slot: "s" };
+const saved = streamPosition(ORIGIN, { lsn: 0x200n, index: 3, lastCommit: 0x100n });
+const reading = {
+  ...saved,
+  snapshot: { state: "reading", attempt: 1, lsn: "0/200", tablesDone: 0, tables: 2 },
+} as const;
+const slot: Slot = {
+  name: "s",
+  plugin: "pgoutput",
+  database: "db",
+  activePid: null,
+  isTemporary: false,
+  confirmedLsn: 0x100n,
+  walStatus: "reserved",
+  invalidation: undefined,
+};
+
+const config = (mode: Mode) => ({
+  slot_name: "s",
+  database: "db",
+  snapshot: { mode, include_tables: [], exclude_tables: [] },
+});
+const start = (from: typeof saved | undefined, found: Slot | undefined, mode: Mode) => {
+  const { snapshot, resume, replacesSlot } = decideStart(from, found, config(mode));
+  return [snapshot, resume?.lsn, replacesSlot];
+};
+const code = (code: string) => (error: unknown) => error instanceof ConnectorError && error.code === code;
+
+Deno.test("without a position everything is read first, unless snapshot.mode is never", () => {
+  for (const mode of ["initial", "always", "when_needed"] as const) {
+    assert.deepEqual(start(undefined, undefined, mode), [true, undefined, false]);
+    assert.deepEqual(start(undefined, slot, mode), [true, undefined, false]);
+    assert.deepEqual(start(reading, slot, mode), [true, undefined, false]);
+  }
+  assert.deepEqual(start(undefined, slot, "never"), [false, undefined, false]);
+});
+
+Deno.test("with a position the stream goes on there; always reads the tables once more", () => {
+  for (const mode of ["initial", "never", "when_needed"] as const) {
+    assert.deepEqual(start(saved, slot, mode), [false, 0x200n, false]);
+  }
+  assert.deepEqual(start(saved, slot, "always"), [true, 0x200n, false]);
+});
+
+Deno.test("a gap is never hidden: it is an error that names the choice, or a new snapshot where that was chosen", () => {
+  const gaps = [
+    [undefined, "state_slot_gone", false],
+    [{ ...slot, walStatus: "lost" }, "state_slot_lost", true],
+    [{ ...slot, invalidation: "idle_timeout" }, "state_slot_lost", true],
+    [{ ...slot, confirmedLsn: 0x201n }, "state_position_gone", false],
+  ] as const;
+  for (const [found, expected, replacesSlot] of gaps) {
+    for (const mode of ["initial", "always", "never"] as const) {
+      assert.throws(() => start(saved, found, mode), code(expected));
+    }
+    assert.deepEqual(start(saved, found, "when_needed"), [true, undefined, replacesSlot]);
+  }
+});
+
+Deno.test("a slot of another plugin or another database is not taken", () => {
+  for (const from of [undefined, saved]) {
+    assert.throws(
+      () => start(from, { ...slot, plugin: "test_decoding" }, "initial"),
+      code("config_slot_plugin"),
+    );
+    assert.throws(
+      () => start(from, { ...slot, plugin: null, confirmedLsn: undefined }, "initial"),
+      code("config_slot_plugin"),
+    );
+    assert.throws(() => start(from, { ...slot, database: "other" }, "initial"), code("config_slot_database"));
+  }
+});
+
+Deno.test("a position is read back as it was, and only where it belongs", () => {
+  const point = { lsn: 0x200n, index: 3, lastCommit: 0x100n };
+  assert.deepEqual(streamPoint(readPosition(JSON.parse(JSON.stringify(saved)), ORIGIN)), point);
+  assert.throws(() => readPosition({ ...saved, v: 2 }, ORIGIN), code("state_position_version"));
+  assert.throws(() => readPosition(saved, { ...ORIGIN, system: "8" }), code("state_other_server"));
+  assert.throws(() => readPosition(saved, { ...ORIGIN, slot: "t" }), code("state_other_slot"));
+});
