@@ -85,7 +85,7 @@ export class PortSender {
     if (this.#closed) return;
     const { message, transfer } = this.#message(seq, batch.encoded(), copy);
     this.#batches++;
-    this.#bytes += message.textEnd - message.textStart;
+    this.#bytes += sizeOf(message);
     this.#port.postMessage(message, transfer);
   }
 
@@ -144,6 +144,11 @@ export class PortSender {
     };
     return { message, transfer: [message.text, message.side, message.columns] };
   }
+}
+
+/** What a message counts against the budget: both ends must come to the same. */
+function sizeOf({ textStart, textEnd, side }: BatchMessage): number {
+  return textEnd - textStart + side.byteLength;
 }
 
 /** Where the last record's text ends. */
@@ -205,11 +210,11 @@ export class PortReceiver {
       headers: message.headers,
       exact: message.exact,
     });
+    const bytes = sizeOf(message);
     return {
       seq: message.seq,
       batch,
       release: () => {
-        const bytes = message.textEnd - message.textStart;
         const credit: Credit = { kind: "credit", bytes };
         if (batch.retained || message.textStart !== 0) return this.#port.postMessage(credit);
         const { text, columns } = message;
