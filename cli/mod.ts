@@ -5,6 +5,7 @@
 import { ConnectorError } from "../formats/data/errors.ts";
 import { EXIT, parseCommandLine, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
+import { exitCodeOf } from "./exit_code.ts";
 import { launchError, relaunch } from "./launch.ts";
 import { createOutput, type Output } from "./output.ts";
 import { VERSION } from "./version.ts";
