@@ -342,7 +342,7 @@ export class ChangeDecoder {
     end: number,
     identityOnly: boolean,
   ): number[] | undefined {
-    const { columns, writers, isIdentity } = relation;
+    const { columns, isIdentity } = relation;
     const writer = this.#writer;
     const count = view.getInt16(at);
     if (count !== columns.length) throw wrongCount(relation, count);

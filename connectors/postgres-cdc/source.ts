@@ -1,59 +1,18 @@
-/**
- * The source: decides what is to be read (start.ts), then reads it. The hand-over from snapshot to stream is exact:
- * the snapshot shows the state at the consistent point of a slot, and the stream begins at that point.
- *
- * A slot that exists already can't export a snapshot. A temporary slot beside it can: its consistent point lies behind
- * what the permanent slot has confirmed, and the permanent slot is read from that point on. So an interrupted snapshot
- * is simply taken again, nothing has to be dropped, and a slot that an administrator has made is good as well.
- */
-import type { BatchWriter } from "../../formats/data/batch_writer.ts";
-import { ConnectorError } from "../../formats/data/errors.ts";
-import { type TableFilter, tableFilter } from "../_cdc/table_filter.ts";
+/** The source as the runtime sees it; what one `read()` does is in reading.ts. */
+import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { Batch, CheckReport, DiscoveredStream, Position, Source, SourceContext } from "../contract.ts";
-import { Catalog, type ServerFacts, type Table, tableName } from "./catalog.ts";
+import { captureFilter, publicationPlan } from "./captured.ts";
+import { Catalog } from "./catalog.ts";
 import { checkSource } from "./check.ts";
-import { Connection, type Endpoint } from "./connection.ts";
+import type { Endpoint } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { discoverTables } from "./discover.ts";
-import { formatLsn, parseLsn } from "./lsn.ts";
-import type { RelationMessage } from "./pgoutput.ts";
-import { type PostgresPosition, readPosition, type SnapshotProgress, streamPosition } from "./position.ts";
-import {
-  addTablesStatement,
-  ensurePublication,
-  notPublished,
-  type Publication,
-  type PublicationPlan,
-  readPublication,
-} from "./publication.ts";
-import { makeRelation, type Relation, StreamBook } from "./relations.ts";
-import { Replication } from "./replication.ts";
-import { requireServer } from "./server.ts";
-import { createSlot, dropSlot, isLost, readSlot, slotLost } from "./slot.ts";
-import { readSnapshot, type SnapshotTable } from "./snapshot.ts";
-import { decideStart, slotMissing, type StartPlan } from "./start.ts";
-
-/** How long the creation of a slot waits for transactions that are open. */
-const SLOT_CREATION_MS = 300_000;
+import { parseLsn } from "./lsn.ts";
+import type { PostgresPosition } from "./position.ts";
+import { Reading } from "./reading.ts";
 
 export function openSource(config: PostgresConfig, context: SourceContext): Source {
   return new PostgresSource(config, context);
-}
-
-/** What one `read()` knows of the server. */
-interface Run {
-  readonly facts: ServerFacts;
-  readonly writer: BatchWriter;
-  readonly book: StreamBook;
-  readonly signal: AbortSignal;
-  readonly origin: { readonly system: string; readonly slot: string };
-}
-
-/** A slot that was just made, and the connection that holds its exported snapshot open. */
-interface NewSlot {
-  readonly connection: Connection;
-  readonly lsn: bigint;
-  readonly snapshotName: string | undefined;
 }
 
 class PostgresSource implements Source {
@@ -62,65 +21,54 @@ class PostgresSource implements Source {
   readonly #endpoint: Endpoint;
   readonly #filter: TableFilter;
   readonly #catalog: Catalog;
-  #replication: Replication | undefined;
-  /** The highest LSN that was acknowledged; 0: none. */
-  #acknowledged = 0n;
+  #reading: Reading | undefined;
 
   constructor(config: PostgresConfig, context: SourceContext) {
     this.#config = config;
     this.#context = context;
     this.#endpoint = endpointOf(config, context.name);
-    const { schemas, tables, exclude_tables } = config;
-    this.#filter = tableFilter({ schemas, tables, excludeTables: exclude_tables, streams: context.streams });
+    this.#filter = captureFilter(config, context.streams);
     this.#catalog = new Catalog(this.#endpoint, context.clock, config);
   }
 
   async *read(from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
-    const { progress, preview } = this.#context;
-    const { slot_name, snapshot: { mode }, database } = this.#config;
-    progress({ phase: "starting" });
     const interrupt = () => this.#catalog.interrupt();
     signal.addEventListener("abort", interrupt);
     try {
-      const facts = await this.#catalog.facts();
-      const onlySnapshot = mode === "initial_only" || (preview && mode !== "never");
-      requireServer(facts, !onlySnapshot);
-      const origin = { system: facts.systemId, slot: slot_name };
-      const saved = from === undefined ? undefined : readPosition(from, origin);
-      this.#acknowledged = saved !== undefined && saved.snapshot === undefined ? parseLsn(saved.lsn) : 0n;
-      const writer = this.#context.batchWriter();
-      const run: Run = { facts, writer, book: new StreamBook(database), signal, origin };
-      if (onlySnapshot) {
-        if (saved?.snapshot?.state !== "finished") yield* this.#snapshotOnly(run);
-      } else if (preview) yield* this.#previewOfStream(run);
-      else yield* this.#snapshotAndStream(run, saved);
-      if (!signal.aborted) progress({ phase: "finished" });
+      this.#reading = new Reading({
+        config: this.#config,
+        context: this.#context,
+        endpoint: this.#endpoint,
+        filter: this.#filter,
+        catalog: this.#catalog,
+        signal,
+      });
+      yield* this.#reading.batches(from);
     } catch (error) {
       // What was cut off on request is no failure.
       if (!signal.aborted) throw error;
     } finally {
       signal.removeEventListener("abort", interrupt);
+      this.#reading = undefined;
     }
   }
 
   acknowledge(position: Position): Promise<void> {
     const { lsn, snapshot } = position as PostgresPosition;
     // While a snapshot is under way, everything behind its point is still to come.
-    if (snapshot === undefined) {
-      this.#acknowledged = parseLsn(lsn);
-      this.#replication?.acknowledge(this.#acknowledged);
-    }
+    if (snapshot === undefined) this.#reading?.acknowledge(parseLsn(lsn));
     return Promise.resolve();
   }
 
   async check(report: CheckReport): Promise<void> {
+    const { clock, streams } = this.#context;
     await checkSource({
       catalog: this.#catalog,
-      clock: this.#context.clock,
+      clock,
       endpoint: this.#endpoint,
       config: this.#config,
       filter: this.#filter,
-      publicationPlan: this.#publicationPlan(),
+      publicationPlan: publicationPlan(this.#config, this.#filter, streams),
     }, report);
   }
 
@@ -131,309 +79,12 @@ class PostgresSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#catalog[Symbol.asyncDispose]();
   }
-
-  // ---- the ways through -------------------------------------------------------------------------------------------
-
-  async *#snapshotAndStream(run: Run, saved: PostgresPosition | undefined): AsyncGenerator<Batch> {
-    const { log } = this.#context;
-    const { slot_name } = this.#config;
-    const { signal } = run;
-    const publication = await this.#publication(run.facts);
-    const found = decideStart(saved, await readSlot(this.#catalog, slot_name), this.#config);
-    const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
-    log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
-    if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
-    if (signal.aborted) return;
-    let startLsn = plan.slot?.confirmedLsn ?? 0n;
-    if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan);
-    else if (plan.slot === undefined) {
-      const created = await this.#newSlot(run, slot_name, { isTemporary: false, exports: false });
-      await created.connection[Symbol.asyncDispose]();
-      startLsn = created.lsn;
-    }
-    if (signal.aborted) return;
-    const start = plan.resume ?? { lsn: startLsn, index: 0, lastCommit: 0n };
-    log.info(`Streaming from ${formatLsn(start.lsn)}`, { slot: slot_name, publication: publication.name });
-    yield* this.#stream(run, publication, await this.#replicationConnection(signal), slot_name, start);
-  }
-
-  /** Rows as they are now and then the end; needs neither slot nor publication, and leaves nothing behind. */
-  async *#snapshotOnly(run: Run): AsyncGenerator<Batch> {
-    const publication = this.#context.preview
-      ? await readPublication(this.#catalog, this.#config.publication)
-      : undefined;
-    const [{ lsn }] = await this.#catalog.query(
-      "Cannot read the log's position",
-      `SELECT ${run.facts.isStandby ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()"}::text AS lsn`,
-    );
-    yield* this.#readTables(run, publication, {
-      shownLsn: parseLsn(lsn!),
-      resumeAt: { lsn: parseLsn(lsn!), index: 0, lastCommit: 0n },
-      isFinite: true,
-    });
-  }
-
-  /** Changes from now on, through a slot that vanishes with the connection. */
-  async *#previewOfStream(run: Run): AsyncGenerator<Batch> {
-    const { publication: name } = this.#config;
-    const publication = await readPublication(this.#catalog, name);
-    if (!publication) {
-      throw new ConnectorError(`There is no publication "${name}" yet, so there are no changes to preview`, {
-        code: "not_found_publication",
-        hint: "A run creates it; until then only rows can be previewed (snapshot.mode other than never)",
-      });
-    }
-    const slot = temporaryName(this.#config.slot_name, this.#context.random());
-    const { connection, lsn } = await this.#newSlot(run, slot, { isTemporary: true, exports: false });
-    yield* this.#stream(run, publication, connection, slot, { lsn, index: 0, lastCommit: 0n });
-  }
-
-  // ---- tables -----------------------------------------------------------------------------------------------------
-
-  #publicationPlan(): PublicationPlan {
-    const {
-      publication,
-      auto_create_publication,
-      publication_autocreate_mode,
-      schemas,
-      tables,
-      exclude_tables,
-    } = this.#config;
-    const onlySchemas = tables.length + exclude_tables.length + this.#context.streams.length === 0 &&
-      schemas.every((schema) => !/[*?]/.test(schema) && !schema.startsWith("/"));
-    return {
-      name: publication,
-      mode: auto_create_publication ? publication_autocreate_mode : "disabled",
-      filter: this.#filter,
-      wholeSchemas: onlySchemas ? schemas : [],
-    };
-  }
-
-  async #publication(facts: ServerFacts): Promise<Publication> {
-    const { log } = this.#context;
-    const publication = await ensurePublication(this.#catalog, facts, this.#publicationPlan(), log);
-    const { name, missingOperations } = publication;
-    if (missingOperations.length > 0) {
-      log.warn(`Publication "${name}" leaves out operations`, { operations: missingOperations });
-    }
-    if (this.#filter.exact.length === 0) return publication;
-    const missing = notPublished(this.#filter, publication, await this.#catalog.allTables());
-    if (missing.length > 0) {
-      const names = missing.map((table) => `"${tableName(table)}"`).join(", ");
-      throw new ConnectorError(`Publication "${name}" does not send ${names}`, {
-        code: "config_publication",
-        hint: `Run: ${addTablesStatement(name, missing)}`,
-      });
-    }
-    return publication;
-  }
-
-  /** What a snapshot reads: of each published table what is published; without a publication whole tables. */
-  async #snapshotTables(publication: Publication | undefined): Promise<SnapshotTable[]> {
-    const { include_tables, exclude_tables } = this.#config.snapshot;
-    const wanted = tableFilter({
-      schemas: [],
-      tables: include_tables,
-      excludeTables: exclude_tables,
-      streams: [],
-    });
-    const published = publication && new Map(publication.tables.map((table) => [table.oid, table]));
-    const tables = published
-      ? await this.#catalog.tablesByOid([...published.keys()])
-      : (await this.#catalog.allTables()).filter((table) => !table.isPartition);
-    return tables
-      .filter((table) => this.#filter.includes(table) && wanted.includes(table))
-      .map((table) => {
-        const { columns, rowFilter } = published?.get(table.oid) ?? {};
-        return {
-          table,
-          columns: table.columns.filter((column) => isSent(column, columns)).map(({ name }) => name),
-          rowFilter,
-        };
-      });
-  }
-
-  // ---- the snapshot -----------------------------------------------------------------------------------------------
-
-  /** Yields the snapshot and returns the point in the log that it shows. */
-  async *#snapshot(run: Run, publication: Publication, plan: StartPlan): AsyncGenerator<Batch, bigint> {
-    const { slot_name } = this.#config;
-    const name = plan.slot === undefined ? slot_name : temporaryName(slot_name, this.#context.random());
-    const exported = await this.#newSlot(run, name, { isTemporary: plan.slot !== undefined, exports: true });
-    const { lsn, connection } = exported;
-    try {
-      yield* this.#readTables(run, publication, {
-        shownLsn: lsn,
-        resumeAt: plan.resume ?? { lsn, index: 0, lastCommit: 0n },
-        isFinite: false,
-        exported,
-      });
-    } finally {
-      await connection[Symbol.asyncDispose]();
-    }
-    return lsn;
-  }
-
-  async *#readTables(
-    { writer, book, signal, origin }: Run,
-    publication: Publication | undefined,
-    { shownLsn, resumeAt, isFinite, exported }: {
-      readonly shownLsn: bigint;
-      readonly resumeAt: { readonly lsn: bigint; readonly index: number; readonly lastCommit: bigint };
-      /** Nothing comes behind it. */
-      readonly isFinite: boolean;
-      readonly exported?: NewSlot;
-    },
-  ): AsyncGenerator<Batch> {
-    const { clock, log, progress } = this.#context;
-    const attempt = await this.#nextAttempt();
-    const tables = await this.#snapshotTables(publication);
-    const types = await this.#catalog.learnTypes(
-      tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
-    );
-    log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, { attempt });
-    const position = streamPosition(origin, resumeAt);
-    const reading = (state: SnapshotProgress["state"], tablesDone: number): PostgresPosition => ({
-      ...position,
-      snapshot: { state, attempt, lsn: formatLsn(shownLsn), tablesDone, tables: tables.length },
-    });
-    yield* readSnapshot({
-      endpoint: this.#endpoint,
-      clock,
-      writer,
-      types,
-      book,
-      tables,
-      snapshotName: exported?.snapshotName,
-      // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for
-      // the stream: idle for the hours of a snapshot, it would be the first that a firewall cuts.
-      onJoined: async () => await exported?.connection[Symbol.asyncDispose](),
-      lsn: shownLsn,
-      attempt,
-      position: (tablesDone) => reading("reading", tablesDone),
-      finalPosition: isFinite ? reading("finished", tables.length) : position,
-      progress,
-      watch: async () => await (isFinite ? undefined : this.#watchSlot(resumeAt.lsn)),
-      signal,
-    });
-  }
-
-  /** Ends a snapshot that is of no use any more, because the stream behind it is lost. */
-  async #watchSlot(lsn: bigint): Promise<void> {
-    const { slot_name } = this.#config;
-    const slot = await readSlot(this.#catalog, slot_name);
-    if (slot === undefined) throw slotMissing(slot_name, lsn);
-    if (isLost(slot)) throw slotLost(slot);
-  }
-
-  /** A number that no earlier read has had, also one whose rows some sink has and whose position was never saved. */
-  async #nextAttempt(): Promise<number> {
-    const { state, preview } = this.#context;
-    if (preview) return 1;
-    const last = await state.get("snapshot_attempt");
-    const attempt = (typeof last === "number" ? last : 0) + 1;
-    await state.put("snapshot_attempt", attempt);
-    return attempt;
-  }
-
-  async #newSlot(
-    { facts, signal }: Run,
-    name: string,
-    { isTemporary, exports }: { readonly isTemporary: boolean; readonly exports: boolean },
-  ): Promise<NewSlot> {
-    const { clock, log } = this.#context;
-    if (!isTemporary && !this.#config.auto_create_slot) {
-      throw new ConnectorError(`There is no replication slot "${name}" and it must not be created`, {
-        code: "not_found_slot",
-        hint:
-          `Run: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); or set auto_create_slot to true`,
-      });
-    }
-    const connection = await this.#replicationConnection(signal);
-    try {
-      const { consistentPoint, snapshotName } = await createSlot(
-        connection,
-        { name, isTemporary, exports, version: facts.version, timeoutMs: SLOT_CREATION_MS },
-        { catalog: this.#catalog, clock, log, signal },
-      );
-      log.info(`Created ${isTemporary ? "temporary " : ""}replication slot "${name}"`, {
-        consistentPoint: formatLsn(consistentPoint),
-      });
-      return { connection, lsn: consistentPoint, snapshotName };
-    } catch (error) {
-      connection.destroy();
-      throw error;
-    }
-  }
-
-  async #replicationConnection(signal: AbortSignal): Promise<Connection> {
-    return await Connection.open(this.#endpoint, this.#context.clock, "replication", signal);
-  }
-
-  // ---- the stream -------------------------------------------------------------------------------------------------
-
-  async *#stream(
-    { facts, writer, book, signal, origin }: Run,
-    publication: Publication,
-    connection: Connection,
-    slot: string,
-    start: { readonly lsn: bigint; readonly index: number; readonly lastCommit: bigint },
-  ): AsyncGenerator<Batch> {
-    const { clock, log, progress } = this.#context;
-    const { slot_max_retries, slot_retry_delay_ms, status_update_interval_ms } = this.#config;
-    try {
-      const replication = this.#replication = new Replication({
-        connection,
-        clock,
-        log,
-        slot,
-        publication: publication.name,
-        serverVersion: facts.version,
-        walSenderTimeoutMs: facts.walSenderTimeoutMs,
-        statusIntervalMs: status_update_interval_ms,
-        slotWaitMs: slot_max_retries * slot_retry_delay_ms,
-        slotRetryDelayMs: slot_retry_delay_ms,
-        start,
-        flushed: this.#acknowledged,
-        writer,
-        position: (point) => streamPosition(origin, point),
-        relation: await this.#relations(publication, book),
-        slotHolder: async () => (await readSlot(this.#catalog, slot))?.activePid ?? undefined,
-        progress,
-        signal,
-      });
-      yield* replication.read();
-    } finally {
-      this.#replication = undefined;
-      connection.destroy();
-    }
-  }
-
-  /** Makes a Relation of what the stream announces; the catalog is asked again when it says otherwise. */
-  async #relations(
-    publication: Publication,
-    book: StreamBook,
-  ): Promise<(message: RelationMessage) => Promise<Relation>> {
-    const known = await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid));
-    const tables = new Map(known.map((table) => [table.oid, table]));
-    const seen = new Set<number>();
-    return async (message) => {
-      let table = tables.get(message.oid);
-      if (seen.has(message.oid) || !table || !agrees(table, message)) {
-        [table] = await this.#catalog.tablesByOid([message.oid]);
-        if (table) tables.set(message.oid, table);
-      }
-      seen.add(message.oid);
-      const types = await this.#catalog.learnTypes(message.columns.map(({ type }) => type));
-      return makeRelation(message, table, this.#filter.streams(message), book, types);
-    };
-  }
 }
 
 function endpointOf(config: PostgresConfig, name: string): Endpoint {
   const { host, port, database, user, password, connect_timeout_secs } = config;
   return {
-    host,
+    host: host.startsWith("/") ? host.replace(/\/+$/, "") : host,
     port,
     database,
     user,
@@ -441,27 +92,4 @@ function endpointOf(config: PostgresConfig, name: string): Endpoint {
     connectTimeoutMs: connect_timeout_secs * 1000,
     applicationName: `rivven-connect ${name}`,
   };
-}
-
-/** Generated columns are not sent, unless PostgreSQL 18 was told to, and then the publication names them. */
-function isSent(
-  { name, generated }: Table["columns"][number],
-  published: readonly string[] | undefined,
-): boolean {
-  return published === undefined ? generated === "" : published.includes(name) && generated !== "v";
-}
-
-/** Whether the catalog, which shows the present, still is as the stream says it was. */
-function agrees(table: Table, { schema, name, columns }: RelationMessage): boolean {
-  return table.schema === schema && table.name === name &&
-    columns.every((column) =>
-      table.columns.some((now) =>
-        now.name === column.name && now.type === column.type && now.typmod === column.typmod
-      )
-    );
-}
-
-/** At most 63 lower case letters, digits and _; random, because an earlier one may be dying still. */
-function temporaryName(slot: string, random: number): string {
-  return `${slot.slice(0, 45)}_tmp_${Math.floor(random * 0xffffffff).toString(36)}`;
 }

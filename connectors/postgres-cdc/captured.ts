@@ -1,0 +1,111 @@
+/** Which tables a run captures: the keys of the configuration against what the publication sends. */
+import { ConnectorError } from "../../formats/data/errors.ts";
+import { type TableFilter, tableFilter } from "../_cdc/table_filter.ts";
+import type { Logger, StreamSelection } from "../contract.ts";
+import { type Catalog, type ServerFacts, type Table, tableName } from "./catalog.ts";
+import type { PostgresConfig } from "./connector.ts";
+import {
+  addTablesStatement,
+  ensurePublication,
+  notPublished,
+  type Publication,
+  type PublicationPlan,
+} from "./publication.ts";
+import type { SnapshotTable } from "./snapshot.ts";
+
+/** The tables that the configuration and the `streams` of the pipeline file select. */
+export function captureFilter(
+  { schemas, tables, exclude_tables }: PostgresConfig,
+  streams: readonly StreamSelection[],
+): TableFilter {
+  return tableFilter({ schemas, tables, excludeTables: exclude_tables, streams });
+}
+
+/** What a new publication would cover. */
+export function publicationPlan(
+  config: PostgresConfig,
+  filter: TableFilter,
+  streams: readonly StreamSelection[],
+): PublicationPlan {
+  const {
+    publication,
+    auto_create_publication,
+    publication_autocreate_mode,
+    schemas,
+    tables,
+    exclude_tables,
+  } = config;
+  const onlySchemas = tables.length + exclude_tables.length + streams.length === 0 &&
+    schemas.every((schema) => !/[*?]/.test(schema) && !schema.startsWith("/"));
+  return {
+    name: publication,
+    mode: auto_create_publication ? publication_autocreate_mode : "disabled",
+    filter,
+    wholeSchemas: onlySchemas ? schemas : [],
+  };
+}
+
+/**
+ * The publication that the stream is read through, created where that is needed and allowed.
+ *
+ * @throws {ConnectorError} `config_publication` when it lacks a table that is named exactly
+ */
+export async function capturePublication(
+  catalog: Catalog,
+  facts: ServerFacts,
+  plan: PublicationPlan,
+  log: Logger,
+): Promise<Publication> {
+  const publication = await ensurePublication(catalog, facts, plan, log);
+  const { name, missingOperations } = publication;
+  if (missingOperations.length > 0) {
+    log.warn(`Publication "${name}" leaves out operations`, { operations: missingOperations });
+  }
+  if (plan.filter.exact.length === 0) return publication;
+  const missing = notPublished(plan.filter, publication, await catalog.allTables());
+  if (missing.length > 0) {
+    const names = missing.map((table) => `"${tableName(table)}"`).join(", ");
+    throw new ConnectorError(`Publication "${name}" does not send ${names}`, {
+      code: "config_publication",
+      hint: `Run: ${addTablesStatement(name, missing)}`,
+    });
+  }
+  return publication;
+}
+
+/** What a snapshot reads: of each published table what is published; without a publication whole tables. */
+export async function snapshotTables(
+  catalog: Catalog,
+  filter: TableFilter,
+  { include_tables, exclude_tables }: PostgresConfig["snapshot"],
+  publication: Publication | undefined,
+): Promise<SnapshotTable[]> {
+  const wanted = tableFilter({
+    schemas: [],
+    tables: include_tables,
+    excludeTables: exclude_tables,
+    streams: [],
+  });
+  const published = publication && new Map(publication.tables.map((table) => [table.oid, table]));
+  const tables = published
+    ? await catalog.tablesByOid([...published.keys()])
+    : (await catalog.allTables()).filter((table) => !table.isPartition);
+  return tables
+    .filter((table) => filter.includes(table) && wanted.includes(table))
+    .map((table) => {
+      const { columns, rowFilter } = published?.get(table.oid) ?? {};
+      return {
+        table,
+        columns: table.columns.filter((column) => isSent(column, columns)).map(({ name }) => name),
+        rowFilter,
+      };
+    });
+}
+
+/** Generated columns are not sent, unless PostgreSQL 18 was told to, and then the publication names them. */
+function isSent(
+  { name, generated }: Table["columns"][number],
+  published: readonly string[] | undefined,
+): boolean {
+  return published === undefined ? generated === "" : published.includes(name) && generated !== "v";
+}

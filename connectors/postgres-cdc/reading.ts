@@ -1,0 +1,360 @@
+/**
+ * One `read()`: decides what is to be read (start.ts), then reads it. The hand-over from snapshot to stream is exact:
+ * the snapshot shows the state at the consistent point of a slot, and the stream begins at that point.
+ *
+ * A slot that exists already can't export a snapshot. A temporary slot beside it can: its consistent point lies behind
+ * what the permanent slot has confirmed, and the permanent slot is read from that point on. So an interrupted snapshot
+ * is simply taken again, nothing has to be dropped, and a slot that an administrator has made is good as well.
+ */
+import { ConnectorError } from "../../formats/data/errors.ts";
+import type { TableFilter } from "../_cdc/table_filter.ts";
+import type { Batch, Position, SourceContext } from "../contract.ts";
+import { capturePublication, publicationPlan, snapshotTables } from "./captured.ts";
+import type { Catalog, ServerFacts, Table } from "./catalog.ts";
+import type { StreamPoint } from "./change_decoder.ts";
+import { Connection, type Endpoint } from "./connection.ts";
+import type { PostgresConfig } from "./connector.ts";
+import { formatLsn, parseLsn } from "./lsn.ts";
+import type { RelationMessage } from "./pgoutput.ts";
+import {
+  type PositionOrigin,
+  type PostgresPosition,
+  readPosition,
+  type SnapshotProgress,
+  streamPosition,
+} from "./position.ts";
+import { type Publication, readPublication } from "./publication.ts";
+import { makeRelation, type Relation, StreamBook } from "./relations.ts";
+import { Replication } from "./replication.ts";
+import { requireServer } from "./server.ts";
+import { createSlot, dropSlot, isLost, readSlot, slotLost } from "./slot.ts";
+import { readSnapshot } from "./snapshot.ts";
+import { decideStart, slotMissing, type StartPlan } from "./start.ts";
+
+/** How long the creation of a slot waits for transactions that are open. */
+const SLOT_CREATION_MS = 300_000;
+
+export interface ReadingOptions {
+  readonly config: PostgresConfig;
+  readonly context: SourceContext;
+  readonly endpoint: Endpoint;
+  readonly filter: TableFilter;
+  readonly catalog: Catalog;
+  readonly signal: AbortSignal;
+}
+
+/** What is the same for the whole reading, once the server has been asked. */
+interface Run {
+  readonly facts: ServerFacts;
+  readonly origin: PositionOrigin;
+  readonly writer: ReturnType<SourceContext["batchWriter"]>;
+  readonly book: StreamBook;
+}
+
+/** A slot that was just made, and the connection that holds its exported snapshot open. */
+interface NewSlot {
+  readonly connection: Connection;
+  readonly lsn: bigint;
+  readonly snapshotName: string | undefined;
+}
+
+export class Reading {
+  readonly #config: PostgresConfig;
+  readonly #context: SourceContext;
+  readonly #endpoint: Endpoint;
+  readonly #filter: TableFilter;
+  readonly #catalog: Catalog;
+  readonly #signal: AbortSignal;
+  #replication: Replication | undefined;
+  /** The highest LSN that is known to be durable; 0: none. */
+  #acknowledged = 0n;
+
+  constructor({ config, context, endpoint, filter, catalog, signal }: ReadingOptions) {
+    this.#config = config;
+    this.#context = context;
+    this.#endpoint = endpoint;
+    this.#filter = filter;
+    this.#catalog = catalog;
+    this.#signal = signal;
+  }
+
+  /** Everything before `lsn` is durable. */
+  acknowledge(lsn: bigint): void {
+    this.#acknowledged = lsn;
+    this.#replication?.acknowledge(lsn);
+  }
+
+  async *batches(from: Position | undefined): AsyncGenerator<Batch> {
+    const { progress, preview } = this.#context;
+    const { slot_name, snapshot: { mode }, database } = this.#config;
+    progress({ phase: "starting" });
+    const facts = await this.#catalog.facts();
+    const onlySnapshot = mode === "initial_only" || (preview && mode !== "never");
+    requireServer(facts, !onlySnapshot);
+    const origin = { system: facts.systemId, slot: slot_name };
+    const saved = from === undefined ? undefined : readPosition(from, origin);
+    if (saved !== undefined && saved.snapshot === undefined) this.#acknowledged = parseLsn(saved.lsn);
+    const run: Run = { facts, origin, writer: this.#context.batchWriter(), book: new StreamBook(database) };
+    if (onlySnapshot) {
+      if (saved?.snapshot?.state !== "finished") yield* this.#snapshotOnly(run);
+    } else if (preview) yield* this.#previewOfStream(run);
+    else yield* this.#snapshotAndStream(run, saved);
+    if (!this.#signal.aborted) progress({ phase: "finished" });
+  }
+
+  // ---- the ways through -------------------------------------------------------------------------------------------
+
+  async *#snapshotAndStream(run: Run, saved: PostgresPosition | undefined): AsyncGenerator<Batch> {
+    const { log } = this.#context;
+    const { slot_name } = this.#config;
+    const publication = await this.#publication(run.facts);
+    const found = decideStart(saved, await readSlot(this.#catalog, slot_name), this.#config);
+    const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
+    log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
+    if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
+    if (this.#signal.aborted) return;
+    let startLsn = plan.slot?.confirmedLsn ?? 0n;
+    if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan);
+    else if (plan.slot === undefined) {
+      const created = await this.#newSlot(run, slot_name, { isTemporary: false, exports: false });
+      await created.connection[Symbol.asyncDispose]();
+      startLsn = created.lsn;
+    }
+    if (this.#signal.aborted) return;
+    const start = plan.resume ?? { lsn: startLsn, index: 0, lastCommit: 0n };
+    log.info(`Streaming from ${formatLsn(start.lsn)}`, { slot: slot_name, publication: publication.name });
+    yield* this.#stream(run, publication, await this.#replicationConnection(), slot_name, start);
+  }
+
+  /** Rows as they are now and then the end; needs neither slot nor publication, and leaves nothing behind. */
+  async *#snapshotOnly(run: Run): AsyncGenerator<Batch> {
+    const publication = this.#context.preview
+      ? await readPublication(this.#catalog, this.#config.publication)
+      : undefined;
+    const [{ lsn }] = await this.#catalog.query(
+      "Cannot read the log's position",
+      `SELECT ${run.facts.isStandby ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()"}::text AS lsn`,
+    );
+    yield* this.#readTables(run, publication, {
+      shownLsn: parseLsn(lsn!),
+      resumeAt: { lsn: parseLsn(lsn!), index: 0, lastCommit: 0n },
+      isFinite: true,
+    });
+  }
+
+  /** Changes from now on, through a slot that vanishes with the connection. */
+  async *#previewOfStream(run: Run): AsyncGenerator<Batch> {
+    const { publication: name } = this.#config;
+    const publication = await readPublication(this.#catalog, name);
+    if (!publication) {
+      throw new ConnectorError(`There is no publication "${name}" yet, so there are no changes to preview`, {
+        code: "not_found_publication",
+        hint: "A run creates it; until then only rows can be previewed (snapshot.mode other than never)",
+      });
+    }
+    const slot = temporaryName(this.#config.slot_name, this.#context.random());
+    const { connection, lsn } = await this.#newSlot(run, slot, { isTemporary: true, exports: false });
+    yield* this.#stream(run, publication, connection, slot, { lsn, index: 0, lastCommit: 0n });
+  }
+
+  async #publication(facts: ServerFacts): Promise<Publication> {
+    const { log, streams } = this.#context;
+    return await capturePublication(
+      this.#catalog,
+      facts,
+      publicationPlan(this.#config, this.#filter, streams),
+      log,
+    );
+  }
+
+  // ---- the snapshot -----------------------------------------------------------------------------------------------
+
+  /** Yields the snapshot and returns the point in the log that it shows. */
+  async *#snapshot(run: Run, publication: Publication, plan: StartPlan): AsyncGenerator<Batch, bigint> {
+    const { slot_name } = this.#config;
+    const name = plan.slot === undefined ? slot_name : temporaryName(slot_name, this.#context.random());
+    const exported = await this.#newSlot(run, name, { isTemporary: plan.slot !== undefined, exports: true });
+    const { lsn, connection } = exported;
+    try {
+      yield* this.#readTables(run, publication, {
+        shownLsn: lsn,
+        resumeAt: plan.resume ?? { lsn, index: 0, lastCommit: 0n },
+        isFinite: false,
+        exported,
+      });
+    } finally {
+      await connection[Symbol.asyncDispose]();
+    }
+    return lsn;
+  }
+
+  async *#readTables(
+    { writer, book, origin }: Run,
+    publication: Publication | undefined,
+    { shownLsn, resumeAt, isFinite, exported }: {
+      readonly shownLsn: bigint;
+      readonly resumeAt: StreamPoint;
+      /** Nothing comes behind it. */
+      readonly isFinite: boolean;
+      readonly exported?: NewSlot;
+    },
+  ): AsyncGenerator<Batch> {
+    const { clock, log, progress } = this.#context;
+    const attempt = await this.#nextAttempt();
+    const tables = await snapshotTables(this.#catalog, this.#filter, this.#config.snapshot, publication);
+    const types = await this.#catalog.learnTypes(
+      tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
+    );
+    log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, { attempt });
+    const position = streamPosition(origin, resumeAt);
+    const reading = (state: SnapshotProgress["state"], tablesDone: number): PostgresPosition => ({
+      ...position,
+      snapshot: { state, attempt, lsn: formatLsn(shownLsn), tablesDone, tables: tables.length },
+    });
+    yield* readSnapshot({
+      endpoint: this.#endpoint,
+      clock,
+      writer,
+      types,
+      book,
+      tables,
+      snapshotName: exported?.snapshotName,
+      // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for
+      // the stream: idle for the hours of a snapshot, it would be the first that a firewall cuts.
+      onJoined: async () => await exported?.connection[Symbol.asyncDispose](),
+      lsn: shownLsn,
+      attempt,
+      position: (tablesDone) => reading("reading", tablesDone),
+      finalPosition: isFinite ? reading("finished", tables.length) : position,
+      progress,
+      watch: async () => await (isFinite ? undefined : this.#watchSlot(resumeAt.lsn)),
+      signal: this.#signal,
+    });
+  }
+
+  /** Ends a snapshot that is of no use any more, because the stream behind it is lost. */
+  async #watchSlot(lsn: bigint): Promise<void> {
+    const { slot_name } = this.#config;
+    const slot = await readSlot(this.#catalog, slot_name);
+    if (slot === undefined) throw slotMissing(slot_name, lsn);
+    if (isLost(slot)) throw slotLost(slot);
+  }
+
+  /** A number that no earlier read has had, also one whose rows some sink has and whose position was never saved. */
+  async #nextAttempt(): Promise<number> {
+    const { state, preview } = this.#context;
+    if (preview) return 1;
+    const last = await state.get("snapshot_attempt");
+    const attempt = (typeof last === "number" ? last : 0) + 1;
+    await state.put("snapshot_attempt", attempt);
+    return attempt;
+  }
+
+  async #newSlot(
+    { facts }: Run,
+    name: string,
+    { isTemporary, exports }: { readonly isTemporary: boolean; readonly exports: boolean },
+  ): Promise<NewSlot> {
+    const { clock, log } = this.#context;
+    if (!isTemporary && !this.#config.auto_create_slot) {
+      throw new ConnectorError(`There is no replication slot "${name}" and it must not be created`, {
+        code: "not_found_slot",
+        hint:
+          `Run: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); or set auto_create_slot to true`,
+      });
+    }
+    const connection = await this.#replicationConnection();
+    try {
+      const { consistentPoint, snapshotName } = await createSlot(
+        connection,
+        { name, isTemporary, exports, version: facts.version, timeoutMs: SLOT_CREATION_MS },
+        { catalog: this.#catalog, clock, log, signal: this.#signal },
+      );
+      log.info(`Created ${isTemporary ? "temporary " : ""}replication slot "${name}"`, {
+        consistentPoint: formatLsn(consistentPoint),
+      });
+      return { connection, lsn: consistentPoint, snapshotName };
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  async #replicationConnection(): Promise<Connection> {
+    return await Connection.open(this.#endpoint, this.#context.clock, "replication", this.#signal);
+  }
+
+  // ---- the stream -------------------------------------------------------------------------------------------------
+
+  async *#stream(
+    { facts, writer, book, origin }: Run,
+    publication: Publication,
+    connection: Connection,
+    slot: string,
+    start: StreamPoint,
+  ): AsyncGenerator<Batch> {
+    const { clock, log, progress } = this.#context;
+    const { slot_max_retries, slot_retry_delay_ms, status_update_interval_ms } = this.#config;
+    try {
+      const replication = this.#replication = new Replication({
+        connection,
+        clock,
+        log,
+        slot,
+        publication: publication.name,
+        serverVersion: facts.version,
+        walSenderTimeoutMs: facts.walSenderTimeoutMs,
+        statusIntervalMs: status_update_interval_ms,
+        slotWaitMs: slot_max_retries * slot_retry_delay_ms,
+        slotRetryDelayMs: slot_retry_delay_ms,
+        start,
+        flushed: this.#acknowledged,
+        writer,
+        position: (point) => streamPosition(origin, point),
+        relation: await this.#relations(publication, book),
+        slotHolder: async () => (await readSlot(this.#catalog, slot))?.activePid ?? undefined,
+        progress,
+        signal: this.#signal,
+      });
+      yield* replication.read();
+    } finally {
+      this.#replication = undefined;
+      connection.destroy();
+    }
+  }
+
+  /** Makes a Relation of what the stream announces; the catalog is asked again when it says otherwise. */
+  async #relations(
+    publication: Publication,
+    book: StreamBook,
+  ): Promise<(message: RelationMessage) => Promise<Relation>> {
+    const known = await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid));
+    const tables = new Map(known.map((table) => [table.oid, table]));
+    const seen = new Set<number>();
+    return async (message) => {
+      let table = tables.get(message.oid);
+      if (seen.has(message.oid) || !table || !agrees(table, message)) {
+        [table] = await this.#catalog.tablesByOid([message.oid]);
+        if (table) tables.set(message.oid, table);
+      }
+      seen.add(message.oid);
+      const types = await this.#catalog.learnTypes(message.columns.map(({ type }) => type));
+      return makeRelation(message, table, this.#filter.streams(message), book, types);
+    };
+  }
+}
+
+/** Whether the catalog, which shows the present, still is as the stream says it was. */
+function agrees(table: Table, { schema, name, columns }: RelationMessage): boolean {
+  return table.schema === schema && table.name === name &&
+    columns.every((column) =>
+      table.columns.some((now) =>
+        now.name === column.name && now.type === column.type && now.typmod === column.typmod
+      )
+    );
+}
+
+/** At most 63 lower case letters, digits and _; random, because an earlier one may be dying still. */
+function temporaryName(slot: string, random: number): string {
+  return `${slot.slice(0, 45)}_tmp_${Math.floor(random * 0xffffffff).toString(36)}`;
+}
