@@ -12,7 +12,7 @@ import {
   type BatchHead,
   SPAN_WIDTH,
 } from "../formats/data/batch.ts";
-import type { BufferPool } from "../formats/data/batch_writer.ts";
+import type { BufferPool } from "../formats/data/buffer_pool.ts";
 import type { Header } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
 

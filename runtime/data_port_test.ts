@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { anyRecord } from "../tests/fakes/arbitraries.ts";
 import { fakeBatch, fakeRecord, fakeStream, ORDERS } from "../tests/fakes/records.ts";
 import type { Batch } from "../formats/data/batch.ts";
-import { BufferPool } from "../formats/data/batch_writer.ts";
+import { BufferPool } from "../formats/data/buffer_pool.ts";
 import { LAYOUTS } from "../formats/data/envelope.ts";
 import { type Delivery, MAX_BATCHES_UNDER_WAY, PortReceiver, PortSender } from "./data_port.ts";
 

@@ -12,7 +12,8 @@ import type {
   SourceProgress,
 } from "../connectors/contract.ts";
 import type { Position } from "../formats/data/batch.ts";
-import { BatchWriter, BufferPool } from "../formats/data/batch_writer.ts";
+import { BatchWriter } from "../formats/data/batch_writer.ts";
+import { BufferPool } from "../formats/data/buffer_pool.ts";
 import { ConnectorError, errorFromReport, reportError } from "../formats/data/errors.ts";
 import { streamMatcher } from "../formats/data/stream_pattern.ts";
 import type { Json } from "../formats/data/value.ts";

@@ -1,5 +1,5 @@
 /** Written records back into typed objects: used by batch.ts when somebody asks for `records`. */
-import { BARE, type Batch, type BatchData, KEY_IS_BYTES, MARKER_SHIFT, OWN, spanOf } from "./batch.ts";
+import { BARE, type Batch, type BatchData, KEY_IS_BYTES, MARKER_SHIFT, OWN, spanOf } from "./batch_data.ts";
 import { hasRounded, parseJson, type Restore, restoreRow, restoresOf } from "./json_value.ts";
 import { type DataRecord, SNAPSHOT_MARKERS } from "./record.ts";
 import type { Stream } from "./stream.ts";

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { anyRecord } from "../../tests/fakes/arbitraries.ts";
 import { fakeBatch, fakeRecord, fakeStream, linesOf, ORDERS } from "../../tests/fakes/records.ts";
 import { type Batch, batchFromData, batchFromRecords, type BatchHead, orderText, PARTS } from "./batch.ts";
-import { BatchWriter, BufferPool } from "./batch_writer.ts";
+import { BatchWriter } from "./batch_writer.ts";
+import { BufferPool } from "./buffer_pool.ts";
 import { type Layout, LAYOUTS } from "./envelope.ts";
 import type { DataRecord } from "./record.ts";
 

@@ -25,25 +25,19 @@ import {
   type Position,
   SPAN_WIDTH,
   spanOf,
-} from "./batch.ts";
+} from "./batch_data.ts";
+import { type BufferPool, MAX_KEPT_BYTES } from "./buffer_pool.ts";
 import {
-  COMMON_SOURCE_MEMBERS,
   commonSource,
+  type EnvelopeWriter,
   type Frame,
   frameOf,
   type Layout,
   operationIndex,
 } from "./envelope.ts";
-import { membersText, needsExact, valueText } from "./json_value.ts";
-import {
-  type DataRecord,
-  type Header,
-  type Operation,
-  SNAPSHOT_MARKERS,
-  type SnapshotMarker,
-} from "./record.ts";
+import { JsonWriter } from "./json_writer.ts";
+import { type Header, type Operation, SNAPSHOT_MARKERS, type SnapshotMarker } from "./record.ts";
 import type { Stream } from "./stream.ts";
-import type { Row, Value } from "./value.ts";
 
 /** Limits of a batch: whichever comes first. One larger record still makes a batch. */
 export const MAX_RECORDS = 1000;
@@ -65,31 +59,6 @@ export interface BatchWriterOptions extends BatchWriterLimits {
   readonly pool?: BufferPool;
 }
 
-/** A buffer that one huge record has made larger than this is not used again. */
-const MAX_KEPT_BYTES = 4 * MAX_BYTES;
-
-/** Buffers of batches that have been written, for the next ones: fresh memory costs a page fault every 4 KiB. */
-export class BufferPool {
-  readonly #texts: ArrayBuffer[] = [];
-  readonly #columns: ArrayBuffer[] = [];
-
-  /** @param limit how many of each are kept */
-  constructor(readonly limit: number = 8) {}
-
-  give(text: ArrayBuffer, columns: ArrayBuffer): void {
-    if (this.#texts.length < this.limit && text.byteLength <= MAX_KEPT_BYTES) this.#texts.push(text);
-    if (this.#columns.length < this.limit) this.#columns.push(columns);
-  }
-
-  takeText(): ArrayBuffer | undefined {
-    return this.#texts.pop();
-  }
-
-  takeColumns(): ArrayBuffer | undefined {
-    return this.#columns.pop();
-  }
-}
-
 /** A column as the writer wants it: its name already JSON, with the colon. Made by `writerColumns`. */
 export interface WriterColumn {
   readonly prefix: Uint8Array;
@@ -108,28 +77,16 @@ export function writerColumn(name: string, keyIndex = -1): WriterColumn {
 }
 
 const utf8 = new TextEncoder();
-const OPEN = 0x7b, CLOSE = 0x7d, COMMA = 0x2c, QUOTE = 0x22, BACKSLASH = 0x5c;
-const NULL = utf8.encode("null"), TRUE = utf8.encode("true"), FALSE = utf8.encode("false");
-const HEX = utf8.encode("0123456789abcdef");
-const BASE64 = utf8.encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+const OPEN = 0x7b, CLOSE = 0x7d, COMMA = 0x2c;
 const LANE_MEMBER = utf8.encode(',"lane":"');
 const ORDER_MEMBER = utf8.encode('","order":');
 const NO_ORDER = utf8.encode("null");
 const NO_MEMBERS = new Uint8Array();
 const INITIAL_SIDE_BYTES = 16 * 1024;
 const TEXT = 0, KEY = 2, BEFORE = 4, AFTER = 6, SOURCE = 8;
-/** How the two low bits of the second byte of an escape are written; index = the byte escaped. */
-const SHORT_ESCAPES = new Map(
-  [[8, "b"], [9, "t"], [10, "n"], [12, "f"], [13, "r"]].map(([code, letter]) =>
-    [code as number, (letter as string).charCodeAt(0)] as const
-  ),
-);
 
-export class BatchWriter {
+export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   readonly origin: Origin;
-  /** Where the next byte goes. Codecs may write to `bytes` themselves after `reserve`. */
-  at = 0;
-  bytes: Uint8Array;
   /** Set before the first record of a batch. */
   lane = "";
   /** Records so far. */
@@ -158,7 +115,6 @@ export class BatchWriter {
   #groups: string[] = [];
   #suffixes: (string | undefined)[] | undefined;
   #headers: (readonly Header[] | undefined)[] | undefined;
-  #exact = false;
 
   #frame!: Frame;
   #hasBefore = false;
@@ -176,14 +132,15 @@ export class BatchWriter {
 
   constructor(options: BatchWriterOptions) {
     const { origin, layout, nowMicros, maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES, pool } = options;
+    const initialBytes = Math.min(maxBytes, MAX_BYTES) / 4 + 1024 | 0;
+    super(initialBytes);
     this.#pool = pool;
     this.origin = origin;
     this.#layout = layout;
     this.#nowMicros = nowMicros;
     this.#maxRecords = Math.max(1, maxRecords);
     this.#maxBytes = maxBytes;
-    this.#initialBytes = Math.min(maxBytes, MAX_BYTES) / 4 + 1024 | 0;
-    this.bytes = new Uint8Array(this.#initialBytes);
+    this.#initialBytes = initialBytes;
     this.#side = new Uint8Array(INITIAL_SIDE_BYTES);
     this.#columns = batchColumns(this.#maxRecords);
   }
@@ -342,7 +299,7 @@ export class BatchWriter {
       groups: this.#groups,
       suffixes: this.#suffixes,
       headers: this.#headers,
-      exact: this.#exact,
+      exact: this.exact,
     };
     const recycled = this.#pool?.takeText();
     this.bytes = recycled
@@ -356,7 +313,7 @@ export class BatchWriter {
     this.#streamIndex.clear();
     this.#groups = [];
     this.#suffixes = this.#headers = undefined;
-    this.#exact = false;
+    this.exact = false;
     this.#perBatch.clear();
     this.#perStream.clear();
     this.#sourceFor = undefined;
@@ -366,152 +323,7 @@ export class BatchWriter {
     return data;
   }
 
-  // ---- values ---------------------------------------------------------------------------------------------------
-
-  /** Makes room for `size` more bytes. */
-  reserve(size: number): void {
-    if (this.at + size <= this.bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.at + size));
-    larger.set(this.bytes.subarray(0, this.at));
-    this.bytes = larger;
-  }
-
-  /** Bytes as they are. */
-  literal(text: Uint8Array): void {
-    this.reserve(text.length);
-    this.bytes.set(text, this.at);
-    this.at += text.length;
-  }
-
-  null(): void {
-    this.literal(NULL);
-  }
-
-  boolean(value: boolean): void {
-    this.literal(value ? TRUE : FALSE);
-  }
-
-  /** An integer's digits. */
-  digits(source: Uint8Array, start: number, end: number): void {
-    if (end - start > 15) this.#exact = true;
-    this.raw(source, start, end);
-  }
-
-  /** JSON text that needs no look: short numbers, floats, values already written once. */
-  raw(source: Uint8Array, start: number, end: number): void {
-    const size = end - start;
-    this.reserve(size);
-    if (size > 24) {
-      this.bytes.set(source.subarray(start, end), this.at);
-      this.at += size;
-      return;
-    }
-    const { bytes } = this;
-    let at = this.at;
-    for (let i = start; i < end; i++) bytes[at++] = source[i];
-    this.at = at;
-  }
-
-  /** A string that needs no escapes: decimals, dates, uuids. */
-  ascii(source: Uint8Array, start: number, end: number): void {
-    this.reserve(end - start + 2);
-    this.bytes[this.at++] = QUOTE;
-    this.raw(source, start, end);
-    this.reserve(1);
-    this.bytes[this.at++] = QUOTE;
-  }
-
-  /** A string of UTF-8, escaped where JSON asks (RFC 8259, section 7). */
-  text(source: Uint8Array, start: number, end: number): void {
-    this.reserve((end - start) * 6 + 2);
-    const { bytes } = this;
-    let at = this.at;
-    bytes[at++] = QUOTE;
-    for (let i = start; i < end; i++) {
-      const byte = source[i];
-      if (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH) bytes[at++] = byte;
-      else at = writeEscape(bytes, at, byte);
-    }
-    bytes[at++] = QUOTE;
-    this.at = at;
-  }
-
-  string(value: string): void {
-    const text = JSON.stringify(value);
-    this.reserve(text.length * 3);
-    this.at += utf8.encodeInto(text, this.bytes.subarray(this.at)).written;
-  }
-
-  /** A JSON document as the source has it, brought onto one line. */
-  json(source: Uint8Array, start: number, end: number): void {
-    this.reserve(end - start);
-    const { bytes } = this;
-    let at = this.at;
-    let digits = 0;
-    for (let i = start; i < end; i++) {
-      const byte = source[i];
-      // Inside JSON strings line breaks are escaped, so a raw one is white space.
-      bytes[at++] = byte === 10 || byte === 13 ? 0x20 : byte;
-      digits = byte >= 0x30 && byte <= 0x39 ? digits + 1 : 0;
-      if (digits > 15) this.#exact = true;
-    }
-    this.at = at;
-  }
-
-  /** Bytes as base64 (RFC 4648, section 4). */
-  base64(source: Uint8Array): void {
-    const size = source.length;
-    this.reserve(Math.ceil(size / 3) * 4 + 2);
-    const { bytes } = this;
-    let at = this.at;
-    bytes[at++] = QUOTE;
-    let i = 0;
-    for (; i + 2 < size; i += 3) {
-      const word = source[i] << 16 | source[i + 1] << 8 | source[i + 2];
-      bytes[at++] = BASE64[word >> 18];
-      bytes[at++] = BASE64[word >> 12 & 63];
-      bytes[at++] = BASE64[word >> 6 & 63];
-      bytes[at++] = BASE64[word & 63];
-    }
-    if (i < size) {
-      const word = source[i] << 16 | (i + 1 < size ? source[i + 1] << 8 : 0);
-      bytes[at++] = BASE64[word >> 18];
-      bytes[at++] = BASE64[word >> 12 & 63];
-      bytes[at++] = i + 1 < size ? BASE64[word >> 6 & 63] : 0x3d;
-      bytes[at++] = 0x3d;
-    }
-    bytes[at++] = QUOTE;
-    this.at = at;
-  }
-
-  /** Any value; the way for everything that is not hot. */
-  value(value: Value | undefined): void {
-    if (typeof value === "string") return this.string(value);
-    if (needsExact(value)) this.#exact = true;
-    const text = valueText(value);
-    this.reserve(text.length * 3);
-    this.at += utf8.encodeInto(text, this.bytes.subarray(this.at)).written;
-  }
-
   // ---- whole records ----------------------------------------------------------------------------------------------
-
-  /** Writes a typed record. */
-  writeRecord(record: DataRecord): void {
-    const { stream, operation, before, after } = record;
-    const { group, index, suffix } = splitOrder(record.order);
-    this.begin(stream, operation, record.timeMicros, group, index, suffix);
-    if (record.bare) this.#unwrap();
-    if (record.key instanceof Uint8Array) this.key(record.key, true);
-    else if (record.key) {
-      const names = stream.key.some(isMovedName) ? stream.key : undefined;
-      this.key(utf8.encode(names ? rowText(record.key, names) : valueText(record.key)), false);
-    }
-    if (before) this.#writeRow("before", before);
-    if (after !== undefined) this.#writeRow("after", after);
-    if (record.headers) this.headers(record.headers);
-    this.snapshotMarker = markerOf(record);
-    this.end(ownMembers(record));
-  }
 
   /** Writes record `i` of another batch again, its parts unparsed. */
   copyRecord(batch: Batch, data: BatchData, i: number): void {
@@ -521,7 +333,7 @@ export class BatchWriter {
     const group = Number.isNaN(index) ? undefined : groups[columns.groupOf[n]];
     this.begin(batch.stream(i), batch.operation(i), columns.timeMicros[n], group, index, suffixes?.[n]);
     const flags = columns.flags[n];
-    if ((flags & BARE) !== 0) this.#unwrap();
+    if ((flags & BARE) !== 0) this.unwrap();
     const key = batch.span(i, "key");
     if (key) this.key(key, (flags & KEY_IS_BYTES) !== 0);
     for (const part of ["before", "after"] as const) {
@@ -533,7 +345,7 @@ export class BatchWriter {
     }
     const recordHeaders = headers?.[n];
     if (recordHeaders) this.headers(recordHeaders);
-    if (exact) this.#exact = true;
+    if (exact) this.exact = true;
     this.snapshotMarker = SNAPSHOT_MARKERS[(flags >> MARKER_SHIFT) - 1];
     this.end(this.#copiedOwn(spanOf(data, n, OWN)));
   }
@@ -550,18 +362,8 @@ export class BatchWriter {
     return joined(COMMA_BYTES, members);
   }
 
-  #writeRow(part: "before" | "after", row: Value): void {
-    this.beginValue(part);
-    const names = isRow(row) && rowOrder(this.stream);
-    if (names) {
-      if (needsExact(row)) this.#exact = true;
-      this.literal(utf8.encode(rowText(row, names)));
-    } else this.value(row);
-    this.endValue();
-  }
-
-  /** The rest of the record is written without a layout around it. */
-  #unwrap(): void {
+  /** Right after `begin`: the record is written without a layout around it. */
+  unwrap(): void {
     this.at = this.#columns.spans[this.length * SPAN_WIDTH + TEXT];
     this.#columns.flags[this.length] |= BARE;
     this.#frame = frameOf("plain", this.operation);
@@ -830,86 +632,6 @@ function keyPrefixes(stream: Stream): readonly Uint8Array[] {
     prefixesByStream.set(stream, prefixes);
   }
   return prefixes;
-}
-
-const orderByStream = new WeakMap<Stream, readonly string[] | "any">();
-
-/**
- * The names of the columns where a row as an object may not have them in the table's order: JavaScript moves names
- * such as `7` to an object's front.
- */
-function rowOrder(stream: Stream): readonly string[] | undefined {
-  let order = orderByStream.get(stream);
-  if (!order) {
-    const names = (stream.columns ?? []).map(({ name }) => name);
-    orderByStream.set(stream, order = names.some(isMovedName) ? names : "any");
-  }
-  return order === "any" ? undefined : order;
-}
-
-function isMovedName(name: string): boolean {
-  return /^(0|[1-9]\d*)$/.test(name);
-}
-
-function isRow(value: Value): value is Row {
-  return value !== null && typeof value === "object" && !Array.isArray(value) &&
-    !(value instanceof Uint8Array);
-}
-
-/** The row in the order of `names`, then what else it has. */
-function rowText(row: Row, names: readonly string[]): string {
-  return membersText(row, [...new Set([...names, ...Object.keys(row)])]);
-}
-
-function writeEscape(bytes: Uint8Array, at: number, byte: number): number {
-  bytes[at++] = BACKSLASH;
-  if (byte === QUOTE || byte === BACKSLASH) {
-    bytes[at++] = byte;
-    return at;
-  }
-  const letter = SHORT_ESCAPES.get(byte);
-  if (letter !== undefined) {
-    bytes[at++] = letter;
-    return at;
-  }
-  bytes[at++] = 0x75;
-  bytes[at++] = 0x30;
-  bytes[at++] = 0x30;
-  bytes[at++] = HEX[byte >> 4];
-  bytes[at++] = HEX[byte & 15];
-  return at;
-}
-
-/** `<group>/<16 digits><suffix>` taken apart, as orderText() in batch.ts put it together. */
-function splitOrder(
-  order: string | undefined,
-): { group: string | undefined; index: number; suffix?: string } {
-  if (order === undefined) return { group: undefined, index: NaN };
-  const slash = order.lastIndexOf("/");
-  const digits = order.slice(slash + 1, slash + 17);
-  if (slash < 0 || !/^\d{16}$/.test(digits)) {
-    throw new TypeError(`The order of a record is a group, "/" and 16 digits, but not "${order}"`);
-  }
-  return {
-    group: order.slice(0, slash),
-    index: Number(digits),
-    suffix: order.slice(slash + 17) || undefined,
-  };
-}
-
-/** The marker that `source.snapshot` of a record asks for. */
-function markerOf({ operation, source }: DataRecord): SnapshotMarker | undefined {
-  return operation === "record" ? undefined : SNAPSHOT_MARKERS.find((marker) => marker === source?.snapshot);
-}
-
-/** The members of `source` that are the connector's own, as `end()` wants them. */
-function ownMembers({ operation, source, unavailable }: DataRecord): Uint8Array {
-  // Of a `record` they are metadata, where the envelope takes no name for itself.
-  const isOwn = ([name]: [string, Value]) => operation === "record" || !COMMON_SOURCE_MEMBERS.has(name);
-  const members = Object.entries(source ?? {}).filter(isOwn);
-  if (unavailable) members.push(["unavailable_columns", unavailable]);
-  if (members.length === 0) return NO_MEMBERS;
-  return utf8.encode(members.map(([name, value]) => `,${JSON.stringify(name)}:${valueText(value)}`).join(""));
 }
 
 function joined(...parts: readonly Uint8Array[]): Uint8Array {

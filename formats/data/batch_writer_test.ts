@@ -6,16 +6,17 @@ import { type Batch, batchFromData, orderText, PARTS } from "./batch.ts";
 import {
   BatchWriter,
   type BatchWriterOptions,
-  BufferPool,
   MAX_RECORDS,
   writerColumn,
   writerColumns,
 } from "./batch_writer.ts";
+import { BufferPool } from "./buffer_pool.ts";
 import { LAYOUTS } from "./envelope.ts";
 import { numberText, valueText } from "./json_value.ts";
 import type { DataRecord, SnapshotMarker } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { ColumnType, Row, Value } from "./value.ts";
+import { writeRecord } from "./record_writer.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
@@ -116,7 +117,7 @@ Deno.test("what a source writes column by column is what its record is written a
       const [source, objects] = [writerOf({ layout }), writerOf({ layout })];
       for (const record of records) {
         writeAsSource(source, record);
-        objects.writeRecord(record);
+        writeRecord(objects, record);
       }
       const [found, wanted] = [finished(source), finished(objects)];
       assert.equal(text(found.bytes), text(wanted.bytes));
@@ -344,7 +345,8 @@ Deno.test("a batch is full at its number of records or bytes, rows beside the te
   const bySide = writerOf({ maxBytes: 1000 });
   let deletes = 0;
   for (; !bySide.isFull; deletes++) {
-    bySide.writeRecord(
+    writeRecord(
+      bySide,
       fakeRecord(deletes, {
         operation: "delete",
         before: { id: 1n, customer: "x".repeat(90) },
@@ -361,7 +363,8 @@ Deno.test("two batches in a row from one writer have nothing in common", () => {
     const writer = writerOf({ layout });
     const own = utf8(',"txId":1');
     const other = fakeStream("customers");
-    writer.writeRecord(
+    writeRecord(
+      writer,
       fakeRecord(1, { order: orderText("a", 7, ".1"), headers: [["h", "1"]], source: { txId: 9 } }),
     );
     insert(writer, 2, "first", own);
@@ -369,12 +372,12 @@ Deno.test("two batches in a row from one writer have nothing in common", () => {
     const kept = [text(first.bytes), first.records] as const;
     writer.lane = "snapshot/public.customers/1";
     insert(writer, 3, "second", own);
-    writer.writeRecord(fakeRecord(4, { stream: other }));
+    writeRecord(writer, fakeRecord(4, { stream: other }));
     const second = finished(writer);
     const fresh = writerOf({ layout });
     fresh.lane = "snapshot/public.customers/1";
     insert(fresh, 3, "second", own);
-    fresh.writeRecord(fakeRecord(4, { stream: other }));
+    writeRecord(fresh, fakeRecord(4, { stream: other }));
     assert.equal(text(second.bytes), text(finished(fresh).bytes));
     assert.deepEqual([second.lane, first.lane], ["snapshot/public.customers/1", "stream"]);
     assert.deepEqual(second.records.map(({ headers }) => headers), [undefined, undefined]);
@@ -399,8 +402,8 @@ Deno.test("recycled buffers leave no trace of the batch before", () => {
         for (const records of batches) {
           const fresh = writerOf({ layout, maxRecords: 3 });
           for (const record of records) {
-            recycling.writeRecord(record);
-            fresh.writeRecord(record);
+            writeRecord(recycling, record);
+            writeRecord(fresh, record);
           }
           const data = recycling.finish({ v: 1 });
           const [found, wanted] = [batchFromData(data), finished(fresh)];

@@ -2,7 +2,7 @@
  * The written layouts of a record. Each is a Frame: what stands before, between and after the two rows of a change,
  * so that rows are written once, straight into their place. batch_writer.ts calls the frames.
  */
-import type { BatchWriter } from "./batch_writer.ts";
+import type { Origin } from "./batch_data.ts";
 import { type Member, splitMembers } from "./members.ts";
 import { type Operation, OPERATIONS } from "./record.ts";
 import { type Stream } from "./stream.ts";
@@ -32,15 +32,43 @@ export const COMMON_SOURCE_MEMBERS: ReadonlySet<string> = new Set([
   "order",
 ]);
 
+/** What a frame may ask of the writer of the record. BatchWriter is one. */
+export interface EnvelopeWriter {
+  readonly origin: Origin;
+  readonly operation: Operation;
+  readonly timeMicros: bigint;
+  /** The index within the order's group; NaN: no order. */
+  readonly orderIndex: number;
+  /** Bytes as they are. */
+  literal(text: Uint8Array): void;
+  /** A member as it is, with a comma where something precedes. */
+  member(text: Uint8Array): void;
+  /** The whole `source` object, with lane and order. */
+  sourceObject(): void;
+  /** `name` and the order after it; nothing where there is no order. */
+  orderMember(name: Uint8Array): void;
+  /** `name` and the index within the order's group; nothing where there is no order. */
+  orderIndexMember(name: Uint8Array): void;
+  /** Text made of the connector's own members, which start with a comma; made once for records that share them. */
+  fromOwn(make: (own: Uint8Array) => Uint8Array): Uint8Array;
+  /** Text that is the same for all records of a batch with one operation, made once. */
+  perBatch(name: string, make: (operation: Operation, readAtMicros: bigint) => Uint8Array): Uint8Array;
+  /** Text that is the same for all records of a batch with one stream and one operation, made once. */
+  perStream(
+    name: string,
+    make: (stream: Stream, operation: Operation, readAtMicros: bigint) => Uint8Array,
+  ): Uint8Array;
+}
+
 /** One layout. `holds`: which parts its text contains for an operation; the others are kept beside the text. */
 export interface Frame {
   holds(operation: Operation, part: "before" | "after" | "source"): boolean;
   /** Stands before the first row. */
-  open(writer: BatchWriter): void;
+  open(writer: EnvelopeWriter): void;
   /** Stands between `before` (or its absence) and `after`. */
-  middle(writer: BatchWriter, hasBefore: boolean): void;
+  middle(writer: EnvelopeWriter, hasBefore: boolean): void;
   /** Stands after the last row; ends the line. */
-  close(writer: BatchWriter, hasBefore: boolean, hasAfter: boolean): void;
+  close(writer: EnvelopeWriter, hasBefore: boolean, hasAfter: boolean): void;
 }
 
 const utf8 = new TextEncoder();
@@ -87,7 +115,7 @@ const standard: Frame = {
 };
 
 /** Everything after the rows but the last brace. */
-function closeStandard(writer: BatchWriter, hasBefore: boolean, hasAfter: boolean): void {
+function closeStandard(writer: EnvelopeWriter, hasBefore: boolean, hasAfter: boolean): void {
   if (!hasAfter) {
     if (!hasBefore) writer.literal(NULL);
     if (writer.operation !== "message") writer.literal(COMMA_AFTER_NULL);

@@ -5,6 +5,7 @@ import type { Layout } from "../../formats/data/envelope.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import { FAKE_START_MICROS } from "./clock.ts";
+import { writeRecord } from "../../formats/data/record_writer.ts";
 
 /** `public.orders` of the database `shop`. */
 export const ORDERS: Stream = fakeStream("orders");
@@ -58,7 +59,7 @@ export function fakeBatch(records: readonly DataRecord[], options: FakeBatchOpti
     maxRecords: Math.max(1, records.length),
   });
   writer.lane = lane;
-  for (const record of records) writer.writeRecord(record);
+  for (const record of records) writeRecord(writer, record);
   return batchFromData(writer.finish(position));
 }
 
