@@ -189,11 +189,7 @@ export class SinkEnd {
     let waitMs: number | undefined;
     if (this.#receiver.isDone) this.#ask("end");
     else if (this.#unflushedSinceMs !== undefined && !this.#dueAsked) {
-      const minIntervalMs = this.#records > 0 ? limits.minIntervalMs ?? 0 : POSITION_INTERVAL_MS;
-      const dueMs = limits.cheap
-        ? this.#lastFlushMs + minIntervalMs
-        : this.#unflushedSinceMs + limits.maxWaitMs;
-      waitMs = dueMs - clock.monotonicMs();
+      waitMs = this.#idleDueMs(this.#unflushedSinceMs) - clock.monotonicMs();
       if (waitMs <= 0) {
         this.#ask(limits.cheap ? "idle" : "limits");
         waitMs = undefined;
@@ -211,6 +207,13 @@ export class SinkEnd {
     this.#wake = undefined;
   }
 
+  /** From when on a flush is due although no limit is reached. */
+  #idleDueMs(unflushedSinceMs: number): number {
+    const { cheap, minIntervalMs = 0, maxWaitMs } = this.#options.limits;
+    if (this.#records === 0) return this.#lastFlushMs + POSITION_INTERVAL_MS;
+    return cheap ? this.#lastFlushMs + minIntervalMs : unflushedSinceMs + maxWaitMs;
+  }
+
   #ask(because: "idle" | "limits" | "end"): void {
     if (this.#dueAsked) return;
     this.#dueAsked = true;
@@ -222,8 +225,10 @@ export class SinkEnd {
     const isLast = this.#receiver.isDone;
     reached("before_flush");
     let saved: Json | undefined;
+    let rejected: ReturnType<Rejections["take"]>;
     try {
       saved = await sink.flush() ?? undefined;
+      rejected = rejections.take();
     } catch (error) {
       request.promise.catch(() => {});
       request.reject(error);
@@ -231,7 +236,7 @@ export class SinkEnd {
     }
     reached("after_flush");
     const flushed: Flushed = {
-      ...rejections.take(),
+      ...rejected,
       seq: this.#seq,
       position: this.#position,
       marks: this.#marks,
