@@ -76,6 +76,7 @@ export async function capturePublication(
 /** What a snapshot reads: of each published table what is published; without a publication whole tables. */
 export async function snapshotTables(
   catalog: Catalog,
+  { version }: ServerFacts,
   filter: TableFilter,
   { include_tables, exclude_tables }: PostgresConfig["snapshot"],
   publication: Publication | undefined,
@@ -96,16 +97,21 @@ export async function snapshotTables(
       const { columns, rowFilter } = published?.get(table.oid) ?? {};
       return {
         table,
-        columns: table.columns.filter((column) => isSent(column, columns)).map(({ name }) => name),
+        columns: table.columns.filter((column) => isSent(column, columns, version)).map(({ name }) => name),
         rowFilter,
       };
     });
 }
 
-/** Generated columns are not sent, unless PostgreSQL 18 was told to, and then the publication names them. */
+/**
+ * Generated columns are not sent, unless PostgreSQL 18 was told to, and then the publication names them. (Before, its
+ * list has them although they are not sent.)
+ */
 function isSent(
   { name, generated }: Table["columns"][number],
   published: readonly string[] | undefined,
+  version: number,
 ): boolean {
-  return published === undefined ? generated === "" : published.includes(name) && generated !== "v";
+  if (generated !== "" && (version < 180000 || published === undefined || generated === "v")) return false;
+  return published === undefined || published.includes(name);
 }

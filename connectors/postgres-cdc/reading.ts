@@ -189,7 +189,7 @@ export class Reading {
   }
 
   async *#readTables(
-    { writer, book, origin }: Run,
+    { facts, writer, book, origin }: Run,
     publication: Publication | undefined,
     { shownLsn, resumeAt, isFinite, exported }: {
       readonly shownLsn: bigint;
@@ -201,7 +201,13 @@ export class Reading {
   ): AsyncGenerator<Batch> {
     const { clock, log, progress } = this.#context;
     const attempt = await this.#nextAttempt();
-    const tables = await snapshotTables(this.#catalog, this.#filter, this.#config.snapshot, publication);
+    const tables = await snapshotTables(
+      this.#catalog,
+      facts,
+      this.#filter,
+      this.#config.snapshot,
+      publication,
+    );
     const types = await this.#catalog.learnTypes(
       tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
     );
