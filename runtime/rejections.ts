@@ -1,6 +1,6 @@
 /** Records that a sink refuses for good: kept, skipped or fatal, as the pipeline's `on_error` says. */
 import type { Logger } from "../connectors/contract.ts";
-import { type Batch, batchFromRecords } from "../formats/data/batch.ts";
+import type { Batch } from "../formats/data/batch.ts";
 import { ConnectorError, type RecordError } from "../formats/data/errors.ts";
 import type { DeadLetter } from "./checkpoint.ts";
 
@@ -90,9 +90,7 @@ export class Rejections {
   }
 }
 
+/** Put together from the record's parts, so that one whose row can't be parsed is kept as well. */
 function standardText(batch: Batch, i: number): Uint8Array {
-  const { lane, position, readAtMicros } = batch;
-  const { origin } = batch.encoded();
-  const head = { origin, lane, position, readAtMicros, layout: "standard" as const };
-  return batchFromRecords(head, [batch.records[i]]).bytes.slice();
+  return batch.select((k) => k === i).inLayout("standard").bytes.slice();
 }
