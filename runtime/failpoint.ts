@@ -26,7 +26,7 @@ export interface Failpoint {
 export function parseFailpoint(text: string | undefined): Failpoint | undefined {
   const [name, count = "1"] = (text ?? "").split(":");
   const known = FAILPOINTS.find((point) => point === name);
-  return known && { name: known, count: Number(count) };
+  return known && /^[1-9]\d*$/.test(count) ? { name: known, count: Number(count) } : undefined;
 }
 
 // Taken before a worker is sealed, which removes it from `Deno`.
