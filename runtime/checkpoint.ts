@@ -56,8 +56,9 @@ export interface Checkpoints extends Disposable {
 
 const FORMAT = "1";
 
+const META = "create table if not exists meta (name text primary key, value text not null) strict";
+
 const SCHEMA = `
-  create table if not exists meta (name text primary key, value text not null) strict;
   create table if not exists sources (
     name text primary key, connector text not null, position text not null, saved_us integer not null) strict;
   create table if not exists marks (
@@ -83,8 +84,8 @@ export function openCheckpoints(path: string, nowMicros: () => bigint): Checkpoi
   try {
     db = new DatabaseSync(path);
     db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 5000;");
-    db.exec(SCHEMA);
     checkFormat(db, path);
+    db.exec(SCHEMA);
     return new SqliteCheckpoints(db, path, nowMicros);
   } catch (error) {
     db?.close();
@@ -94,6 +95,7 @@ export function openCheckpoints(path: string, nowMicros: () => bigint): Checkpoi
 }
 
 function checkFormat(db: DatabaseSync, path: string): void {
+  db.exec(META);
   db.prepare("insert or ignore into meta values ('format', ?)").run(FORMAT);
   const { value } = db.prepare("select value from meta where name = 'format'").get() as { value: string };
   if (value === FORMAT) return;
@@ -105,15 +107,28 @@ function checkFormat(db: DatabaseSync, path: string): void {
 
 function stateError(message: string, cause: unknown): ConnectorError {
   const text = cause instanceof Error ? cause.message : String(cause);
-  const full = /full|no space/i.test(text);
-  return new ConnectorError(`${message}: ${text}`, {
-    code: full ? "transient_disk_full" : "state_unusable",
-    hint: full
-      ? "Make room on that disk; nothing was acknowledged that is not saved"
-      : "settings.state_dir must be a writable folder on a local disk",
-    cause,
-  });
+  const { code, hint } = FAILURES.find(({ says }) => says.test(text))!;
+  return new ConnectorError(`${message}: ${text}`, { code, hint, cause });
 }
+
+/** What SQLite says (its sqlite3_errstr) or JSON.parse, and what that means for people; the last one is the rest. */
+const FAILURES = [
+  {
+    says: /disk is full|no space/i,
+    code: "transient_disk_full",
+    hint: "Make room on that disk; nothing was acknowledged that is not saved",
+  },
+  {
+    says: /not a database|malformed|JSON/,
+    code: "state_damaged",
+    hint: "Bring the file back from a backup, or move it away: then sources start from the beginning",
+  },
+  {
+    says: /(?:)/,
+    code: "state_unusable",
+    hint: "settings.state_dir must be a writable folder on a local disk",
+  },
+] as const;
 
 class SqliteCheckpoints implements Checkpoints {
   readonly #db: DatabaseSync;
@@ -145,11 +160,10 @@ class SqliteCheckpoints implements Checkpoints {
   }
 
   position(source: string, connector: string): Position | undefined {
-    const row = this.#db.prepare("select connector, position from sources where name = ?").get(source) as
-      | { connector: string; position: string }
-      | undefined;
+    const statement = "select connector, position from sources where name = ?";
+    const [row] = this.#read<{ connector: string; position: Position }>(statement, [source], "position");
     if (!row) return undefined;
-    if (row.connector === connector) return JSON.parse(row.position);
+    if (row.connector === connector) return row.position;
     throw new ConnectorError(
       `The state "${this.#path}" holds a position of source "${source}" from connector "${row.connector}", ` +
         `but its connector is now "${connector}"`,
@@ -161,18 +175,14 @@ class SqliteCheckpoints implements Checkpoints {
   }
 
   marks(flow: string): Marks {
-    const rows = this.#db.prepare(`select lane, "order" from marks where flow = ?`).all(flow) as {
-      lane: string;
-      order: string;
-    }[];
+    const statement = `select lane, "order" from marks where flow = ?`;
+    const rows = this.#read<{ lane: string; order: string }>(statement, [flow]);
     return Object.fromEntries(rows.map(({ lane, order }) => [lane, order]));
   }
 
   saved(flow: string, sink: string): Json | undefined {
-    const row = this.#db.prepare("select saved from sinks where flow = ? and sink = ?").get(flow, sink) as
-      | { saved: string }
-      | undefined;
-    return row && JSON.parse(row.saved);
+    const statement = "select saved from sinks where flow = ? and sink = ?";
+    return this.#read<{ saved: Json }>(statement, [flow, sink], "saved")[0]?.saved;
   }
 
   commit(commit: Commit): void {
@@ -201,11 +211,9 @@ class SqliteCheckpoints implements Checkpoints {
   }
 
   documents(scope: string): Readonly<Record<string, Json>> {
-    const rows = this.#db.prepare("select key, value from documents where scope = ?").all(scope) as {
-      key: string;
-      value: string;
-    }[];
-    return Object.fromEntries(rows.map(({ key, value }) => [key, JSON.parse(value)]));
+    const statement = "select key, value from documents where scope = ?";
+    const rows = this.#read<{ key: string; value: Json }>(statement, [scope], "value");
+    return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
   }
 
   putDocument(scope: string, key: string, value: Json): void {
@@ -217,15 +225,13 @@ class SqliteCheckpoints implements Checkpoints {
   }
 
   countDeadLetters(flow: string): number {
-    const row = this.#db.prepare("select count(*) as n from dead_letters where flow = ?").get(flow) as {
-      n: number;
-    };
-    return row.n;
+    return this.#read<{ n: number }>("select count(*) as n from dead_letters where flow = ?", [flow])[0].n;
   }
 
   deadLetters(flow: string): readonly (DeadLetter & { readonly id: number; readonly atMicros: bigint })[] {
-    const statement = this.#db.prepare("select * from dead_letters where flow = ? order by id");
-    const rows = statement.all(flow) as unknown as (DeadLetter & { id: number; at_us: number })[];
+    const statement = `select id, lane, "order", stream, namespace, stage, code, error, payload, key, at_us
+       from dead_letters where flow = ? order by id`;
+    const rows = this.#read<DeadLetter & { id: number; at_us: number }>(statement, [flow]);
     return rows.map(({ at_us, ...letter }) => ({
       ...letter,
       order: letter.order ?? undefined,
@@ -237,6 +243,17 @@ class SqliteCheckpoints implements Checkpoints {
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+
+  /** The rows of a query; the column `json` holds a document. */
+  #read<R>(statement: string, values: readonly string[], json?: keyof R & string): R[] {
+    try {
+      const rows = this.#db.prepare(statement).all(...values) as unknown as Record<string, unknown>[];
+      if (json) { for (const row of rows) row[json] = JSON.parse(row[json] as string); }
+      return rows as R[];
+    } catch (error) {
+      throw stateError(`Cannot read the state "${this.#path}"`, error);
+    }
   }
 
   #transaction(work: () => void): void {
