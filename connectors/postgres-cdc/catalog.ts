@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../contract.ts";
 import { Connection, type Endpoint, type TextRow } from "./connection.ts";
+import { parseLsn } from "./lsn.ts";
 import { TYPE_QUERY, TypeCatalog, type TypeOptions } from "./types/mod.ts";
 
 /** A table as the catalog has it now. */
@@ -24,6 +25,8 @@ export interface Table {
   /** The planner's estimate; undefined when the table was never analysed. */
   readonly estimatedRows: number | undefined;
   readonly isReadable: boolean;
+  /** Row level security hides rows from this role. */
+  readonly isFiltered: boolean;
   readonly isOwned: boolean;
 }
 
@@ -50,6 +53,10 @@ export interface ServerFacts {
   readonly isSuperuser: boolean;
   readonly canReplicate: boolean;
   readonly isStandby: boolean;
+  /** How far the log can be read: flushed, on a standby replayed. */
+  readonly lsn: bigint;
+  /** server_encoding; SQL_ASCII means that nobody has checked the bytes of texts. */
+  readonly encoding: string;
 }
 
 export class Catalog implements AsyncDisposable {
@@ -114,7 +121,9 @@ export class Catalog implements AsyncDisposable {
          (rolsuper OR rolreplication OR EXISTS (
            SELECT FROM pg_roles r WHERE r.rolname IN ('rds_replication', 'rds_superuser', 'cloudsqlsuperuser')
              AND pg_has_role(r.oid, 'MEMBER')))::text AS can_replicate,
-         pg_is_in_recovery()::text AS is_standby
+         pg_is_in_recovery()::text AS is_standby,
+         (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn,
+         current_setting('server_encoding') AS encoding
        FROM pg_roles WHERE rolname = current_user`,
     );
     return {
@@ -126,6 +135,8 @@ export class Catalog implements AsyncDisposable {
       isSuperuser: row.is_superuser === "true",
       canReplicate: row.can_replicate === "true",
       isStandby: row.is_standby === "true",
+      lsn: parseLsn(row.lsn ?? "0/0"),
+      encoding: row.encoding ?? "",
     };
   }
 
@@ -174,6 +185,7 @@ SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind::te
   c.relispartition::text AS is_partition, (c.relpersistence = 'p')::text AS is_logged,
   c.relreplident::text AS replica_identity,
   has_table_privilege(c.oid, 'SELECT')::text AS is_readable,
+  row_security_active(c.oid)::text AS is_filtered,
   pg_has_role(c.relowner, 'USAGE')::text AS is_owned,
   (CASE c.relkind WHEN 'p' THEN
     (SELECT sum(greatest(p.reltuples, 0)) FROM pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid WHERE t.isleaf)
@@ -211,8 +223,14 @@ function readTable(row: TextRow): Table {
     columns: columns.map((column) => ({ ...column, default: column.default ?? undefined })),
     estimatedRows: estimatedRows >= 0 ? estimatedRows : undefined,
     isReadable: row.is_readable === "true",
+    isFiltered: row.is_filtered === "true",
     isOwned: row.is_owned === "true",
   };
+}
+
+/** Whether the server refuses updates and deletes of a table as soon as it is published. */
+export function lacksIdentity({ replicaIdentity, primaryKey, isLogged }: Table): boolean {
+  return isLogged && (replicaIdentity === "n" || (replicaIdentity === "d" && primaryKey.length === 0));
 }
 
 /** `public.orders`, for messages. */

@@ -2,7 +2,7 @@
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { CheckFinding, CheckReport, Clock } from "../contract.ts";
-import { type Catalog, type ServerFacts, type Table, tableName } from "./catalog.ts";
+import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } from "./catalog.ts";
 import { Connection, describeEndpoint, type Endpoint, quoteIdentifier } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import {
@@ -65,6 +65,13 @@ function checkServer(facts: ServerFacts, config: PostgresConfig, report: CheckRe
     report(
       failed("server_version", `PostgreSQL ${facts.versionText} is too old`, "Version 13 or newer is needed"),
     );
+  }
+  if (facts.encoding === "SQL_ASCII") {
+    report(warning(
+      "encoding",
+      "The database has encoding SQL_ASCII: texts that are not UTF-8 make unreadable records",
+      "Recode them, or leave such columns out of the publication",
+    ));
   }
   if (config.snapshot.mode === "initial_only") return;
   report(
@@ -277,6 +284,16 @@ function checkTables(
       `Run: GRANT SELECT ON ${unreadable.map(quoteTable).join(", ")} TO ${quoteIdentifier(user)}`,
     ));
   } else if (tables.length > 0) report(ok("select", `Role "${user}" may read the tables`));
+  const filtered = tables.filter((table) => table.isFiltered);
+  if (filtered.length > 0) {
+    report(failed(
+      "row_security",
+      `Row level security hides rows of ${
+        list(filtered.map(tableName))
+      } from role "${user}", so no snapshot can be taken`,
+      `Run: ALTER ROLE ${quoteIdentifier(user)} BYPASSRLS`,
+    ));
+  }
   if (!isStreaming) return;
   const unlogged = tables.filter((table) => !table.isLogged);
   if (unlogged.length > 0) {
@@ -286,9 +303,7 @@ function checkTables(
       `Run: ${unlogged.map((table) => `ALTER TABLE ${quoteTable(table)} SET LOGGED`).join("; ")}`,
     ));
   }
-  const unidentified = tables.filter(({ replicaIdentity, primaryKey, isLogged }) =>
-    isLogged && (replicaIdentity === "n" || (replicaIdentity === "d" && primaryKey.length === 0))
-  );
+  const unidentified = tables.filter(lacksIdentity);
   if (unidentified.length > 0) {
     report(warning(
       "replica_identity",

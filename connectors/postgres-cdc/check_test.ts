@@ -49,6 +49,11 @@ Deno.test("check() names every right that a role lacks, with the statement that 
   assert.equal(after.get("replica_identity")!.status, "warning");
   await pg.query(after.get("replica_identity")!.hint!.match(/ALTER TABLE .* FULL/)![0]);
   assert.equal((await check(config)).has("replica_identity"), false);
+  await pg.query("ALTER TABLE a ENABLE ROW LEVEL SECURITY");
+  const hidden = await check(config);
+  assert.deepEqual(failures(hidden), ["row_security"]);
+  await pg.query(hidden.get("row_security")!.hint!.replace("Run: ", ""));
+  assert.deepEqual(failures(await check(config)), []);
 });
 
 Deno.test("check() says what is wrong with the server, the slot and the selection", async () => {

@@ -10,7 +10,7 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { Batch, Position, SourceContext } from "../contract.ts";
 import { capturePublication, publicationPlan, snapshotTables } from "./captured.ts";
-import type { Catalog, ServerFacts, Table } from "./catalog.ts";
+import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } from "./catalog.ts";
 import type { StreamPoint } from "./change_decoder.ts";
 import { Connection, type Endpoint } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
@@ -108,7 +108,7 @@ export class Reading {
     const { log } = this.#context;
     const { slot_name } = this.#config;
     const publication = await this.#publication(run.facts);
-    const found = decideStart(saved, await readSlot(this.#catalog, slot_name), this.#config);
+    const found = decideStart(saved, await readSlot(this.#catalog, slot_name), run.facts.lsn, this.#config);
     const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
     log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
     if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
@@ -131,13 +131,9 @@ export class Reading {
     const publication = this.#context.preview
       ? await readPublication(this.#catalog, this.#config.publication)
       : undefined;
-    const [{ lsn }] = await this.#catalog.query(
-      "Cannot read the log's position",
-      `SELECT ${run.facts.isStandby ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()"}::text AS lsn`,
-    );
     yield* this.#readTables(run, publication, {
-      shownLsn: parseLsn(lsn!),
-      resumeAt: { lsn: parseLsn(lsn!), index: 0, lastCommit: 0n },
+      shownLsn: run.facts.lsn,
+      resumeAt: { lsn: run.facts.lsn, index: 0, lastCommit: 0n },
       isFinite: true,
     });
   }
@@ -336,6 +332,13 @@ export class Reading {
   ): Promise<(message: RelationMessage) => Promise<Relation>> {
     const known = await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid));
     const tables = new Map(known.map((table) => [table.oid, table]));
+    const unidentified = known.filter((table) => this.#filter.streams(table) && lacksIdentity(table));
+    if (unidentified.length > 0) {
+      this.#context.log.warn("The server refuses updates and deletes of tables without replica identity", {
+        tables: unidentified.map(tableName),
+        hint: "ALTER TABLE … REPLICA IDENTITY FULL, or add a primary key",
+      });
+    }
     const seen = new Set<number>();
     return async (message) => {
       let table = tables.get(message.oid);

@@ -18,10 +18,14 @@ export interface StartPlan {
   readonly reason: string;
 }
 
-/** @throws {ConnectorError} `state_*` where going on would lose changes without a word; `config_slot_*` */
+/**
+ * @param serverLsn how far the server's log goes
+ * @throws {ConnectorError} `state_*` where going on would lose changes without a word; `config_slot_*`
+ */
 export function decideStart(
   saved: PostgresPosition | undefined,
   slot: Slot | undefined,
+  serverLsn: bigint,
   { slot_name, database, snapshot: { mode } }: Pick<PostgresConfig, "slot_name" | "database" | "snapshot">,
 ): StartPlan {
   const plan = (
@@ -55,6 +59,8 @@ export function decideStart(
     ? slotLost(slot)
     : slot.confirmedLsn !== undefined && slot.confirmedLsn > resume.lsn
     ? slotAhead(slot, resume.lsn)
+    : serverLsn < resume.lsn
+    ? serverBehind(serverLsn, resume.lsn)
     : undefined;
   if (!gone) {
     requireUsable(slot!, database);
@@ -85,6 +91,21 @@ function slotAhead({ name, confirmedLsn }: Slot, lsn: bigint): ConnectorError {
       "somebody else has read from it, and the changes between are gone",
     {
       code: "state_position_gone",
+      hint:
+        "Take a new snapshot: delete the saved position of this source, or set snapshot.mode to when_needed",
+    },
+  );
+}
+
+/** A server that was set back would leave out what is written until its log gets to the position. */
+function serverBehind(serverLsn: bigint, lsn: bigint): ConnectorError {
+  return new ConnectorError(
+    `The server's log ends at ${formatLsn(serverLsn)}, before the saved position ${
+      formatLsn(lsn)
+    }: it was restored from ` +
+      "a backup, or replaced by a standby that was behind",
+    {
+      code: "state_server_behind",
       hint:
         "Take a new snapshot: delete the saved position of this source, or set snapshot.mode to when_needed",
     },

@@ -29,8 +29,8 @@ const config = (mode: Mode) => ({
   database: "db",
   snapshot: { mode, include_tables: [], exclude_tables: [] },
 });
-const start = (from: typeof saved | undefined, found: Slot | undefined, mode: Mode) => {
-  const { snapshot, resume, replacesSlot } = decideStart(from, found, config(mode));
+const start = (from: typeof saved | undefined, found: Slot | undefined, mode: Mode, serverLsn = 0x300n) => {
+  const { snapshot, resume, replacesSlot } = decideStart(from, found, serverLsn, config(mode));
   return [snapshot, resume?.lsn, replacesSlot];
 };
 const code = (code: string) => (error: unknown) => error instanceof ConnectorError && error.code === code;
@@ -58,6 +58,8 @@ Deno.test("a gap is never hidden: it is an error that names the choice, or a new
     [{ ...slot, invalidation: "idle_timeout" }, "state_slot_lost", true],
     [{ ...slot, confirmedLsn: 0x201n }, "state_position_gone", false],
   ] as const;
+  assert.throws(() => start(saved, slot, "initial", 0x1ffn), code("state_server_behind"));
+  assert.deepEqual(start(saved, slot, "when_needed", 0x1ffn), [true, undefined, false]);
   for (const [found, expected, replacesSlot] of gaps) {
     for (const mode of ["initial", "always", "never"] as const) {
       assert.throws(() => start(saved, found, mode), code(expected));
