@@ -29,6 +29,8 @@ export interface RemoteOptions {
   readonly heartbeatMs: number;
   /** Silence after which it counts as dead. */
   readonly silenceMs: number;
+  /** The same while it is still loading its code; a minute unless told. */
+  readonly startMs?: number;
 }
 
 /** How often a worker tells that it is alive, and after which silence it is replaced. */
@@ -87,8 +89,9 @@ export class Remote implements AsyncDisposable {
     if (this.#failure) throw this.#failure;
     const id = this.#nextId++;
     const pending = Promise.withResolvers<unknown>();
-    this.#pending.set(id, pending);
+    // First, since it throws where the arguments can't cross; then nobody waits for an answer.
     this.#post({ kind: "call", id, method, args }, transfer);
+    this.#pending.set(id, pending);
     return await pending.promise as Calls[M]["result"];
   }
 
@@ -169,13 +172,13 @@ export class Remote implements AsyncDisposable {
   }
 
   #checkSilence(): void {
-    const { heartbeatMs, silenceMs } = this.#options;
+    const { heartbeatMs, silenceMs, startMs = START_MS } = this.#options;
     const nowMs = performance.now();
     // Where this thread itself was held up, heartbeats may be waiting behind this very timer.
     if (nowMs - this.#lastCheckMs > 3 * heartbeatMs) this.#lastHeardMs = nowMs;
     this.#lastCheckMs = nowMs;
     const silentMs = nowMs - this.#lastHeardMs;
-    if (silentMs < (this.#isReady ? silenceMs : Math.max(silenceMs, START_MS))) return;
+    if (silentMs < (this.#isReady ? silenceMs : Math.max(silenceMs, startMs))) return;
     this.#fail(
       new ConnectorError(
         `The worker of ${this.#options.title} has not answered for ${Math.round(silentMs / 1000)} s`,
