@@ -49,6 +49,7 @@ export class ChangeDecoder {
 
   readonly #writer: BatchWriter;
   readonly #relations = new Map<number, Relation>();
+  #finished: "error" | "end" | undefined;
 
   // Between transactions: everything before is decoded. Inside one: its commit LSN.
   #lsn: bigint;
@@ -116,6 +117,8 @@ export class ChangeDecoder {
 
   #run(wire: Wire): Stop {
     const writer = this.#writer;
+    // The caller may have had to hand on a batch first.
+    if (this.#finished !== undefined) return this.#finished;
     for (;;) {
       if (writer.length + 2 > MAX_RECORDS || writer.isFull) return "full";
       if (!wire.nextFrame()) return "more";
@@ -129,9 +132,10 @@ export class ChangeDecoder {
         else throw malformed(`an unknown kind of data (${kind})`);
       } else if (wire.frameType === FRAME.error) {
         this.serverError = wire.serverError();
-        return "error";
-      } else if (wire.frameType === FRAME.copyDone || wire.frameType === FRAME.commandComplete) return "end";
-      else if (wire.frameType !== FRAME.notice && wire.frameType !== FRAME.parameter) {
+        return this.#finished = "error";
+      } else if (wire.frameType === FRAME.copyDone || wire.frameType === FRAME.commandComplete) {
+        return this.#finished = "end";
+      } else if (wire.frameType !== FRAME.notice && wire.frameType !== FRAME.parameter) {
         throw malformed(`an unexpected frame (${wire.frameType})`);
       }
     }

@@ -27,6 +27,10 @@ export interface Endpoint {
 /** A row with every value as the server prints it. */
 export type TextRow = Readonly<Record<string, string | null>>;
 
+/** Frame X (protocol, "Message Formats", Terminate). */
+const TERMINATE = new Uint8Array([0x58, 0, 0, 0, 4]);
+const TERMINATE_MS = 200;
+
 /** Keeps pg from making objects of values: they are read as text, as everywhere in this connector. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
@@ -121,6 +125,30 @@ export class Connection implements AsyncDisposable {
   /** Hands the raw connection over, on which no statement may be under way. From then on only `close` is left here. */
   takeOver(): Wire {
     return new Wire(socketOf(this.#client), () => this.#clock.monotonicMs());
+  }
+
+  /** From now on an abort does not cut it: whoever took it over ends it in order. */
+  ignoreAbort(): void {
+    this.#forget();
+  }
+
+  /**
+   * Says goodbye on a connection that was taken over, so that the server ends the session (and frees the slot) at
+   * once, and cuts it when the server does not close it soon.
+   */
+  async terminate(): Promise<void> {
+    const socket = socketOf(this.#client);
+    if (!socket.destroyed) {
+      socket.write(TERMINATE);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, TERMINATE_MS);
+        socket.once("close", () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+    this.destroy();
   }
 
   /** Cuts the connection without a word, where the server would not listen anyway. */

@@ -360,6 +360,19 @@ Deno.test("reading ends within a second of being asked, whatever it waits for", 
   await blocker.end();
 });
 
+Deno.test("the slot is free at once when reading was stopped, and the server has nothing to complain of", async () => {
+  await using pg = await startPostgres({ settings: { log_min_messages: "info" } });
+  await pg.query("CREATE TABLE t (id int PRIMARY KEY)");
+  const reader = new Reader(configFor(pg, { snapshot: { mode: "never" } }));
+  const pending = reader.next();
+  await waitForSlot(pg);
+  await pg.query("INSERT INTO t SELECT generate_series(1, 50000)");
+  await pending;
+  await reader[Symbol.asyncDispose]();
+  assert.deepEqual(await pg.query("SELECT active FROM pg_replication_slots"), [{ active: "f" }]);
+  assert.doesNotMatch(await Deno.readTextFile(pg.logFile), /unexpected EOF|could not (send|receive)/);
+});
+
 function lsnOf(reader: Reader): bigint {
   return parseLsn((reader.position as { lsn?: string } | undefined)?.lsn ?? "0/0");
 }

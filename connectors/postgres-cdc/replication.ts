@@ -109,6 +109,7 @@ export class Replication {
       const wire = this.#wire = connection.takeOver();
       await this.#start(wire, over);
       if (over.aborted) return;
+      connection.ignoreAbort();
       keepingAlive = this.#keepAlive(wire, over);
       yield* this.#batches(wire, over);
       this.#sendStatus(false);
@@ -117,8 +118,9 @@ export class Replication {
     } finally {
       this.#done.abort();
       over.removeEventListener("abort", wake);
+      this.#wire?.discard();
       this.#wire = undefined;
-      connection.destroy();
+      await connection.terminate();
       await keepingAlive;
     }
   }

@@ -58,6 +58,7 @@ export class Wire {
   #queued = 0;
   #flowing = true;
   #held = false;
+  #isDiscarding = false;
   #closed: WireClosed | undefined;
   #wake: (() => void) | undefined;
 
@@ -75,6 +76,7 @@ export class Wire {
   }
 
   #arrived(chunk: Uint8Array): void {
+    if (this.#isDiscarding) return;
     this.#chunks.push(chunk);
     this.#queued += chunk.length;
     this.lastReadSize = chunk.length;
@@ -167,6 +169,13 @@ export class Wire {
     if (this.#closed) throw this.#closed;
     await new Promise<void>((resolve) => this.#wake = resolve);
     if (this.#queued === 0 && this.#closed) throw this.#closed;
+  }
+
+  /** Throws away whatever comes from now on, so that the other side can finish what it is sending. */
+  discard(): void {
+    this.#isDiscarding = true;
+    this.#chunks.length = this.#queued = 0;
+    this.#socket.resume();
   }
 
   /** Ends a `wait()` early. */
