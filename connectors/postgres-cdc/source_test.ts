@@ -3,7 +3,7 @@ import { requireServer } from "../../tests/servers/missing.ts";
 import { startPostgres } from "../../tests/servers/postgres.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import { configFor, Reader, replay, serverRows, sortedRows, waitForSlot } from "./testing.ts";
-import { createWorkload, WORKLOAD_TABLES, writeAtRandom } from "./workload.ts";
+import { createWorkload, WORKLOAD_TABLES, writeAtRandom } from "./testdata/workload.ts";
 
 const isFinish = ({ stream, operation }: DataRecord) => stream.name === "finish" && operation === "insert";
 

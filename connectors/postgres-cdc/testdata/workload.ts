@@ -1,6 +1,6 @@
 /** Random writers for tests: what they do follows from a seed, so a failure can be repeated (as far as a server can). */
-import type { Postgres } from "../../tests/servers/postgres.ts";
-import { seededRandom } from "../../tests/fakes/context.ts";
+import type { Postgres } from "../../../tests/servers/postgres.ts";
+import { seededRandom } from "../../../tests/fakes/context.ts";
 
 /** One table of each kind that matters for keys: single, composite, text, none; names that need quoting. */
 export const WORKLOAD_TABLES = [
