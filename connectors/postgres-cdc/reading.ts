@@ -108,7 +108,8 @@ export class Reading {
     const { log } = this.#context;
     const { slot_name } = this.#config;
     const publication = await this.#publication(run.facts);
-    const found = decideStart(saved, await readSlot(this.#catalog, slot_name), run.facts.lsn, this.#config);
+    const slot = await readSlot(this.#catalog, slot_name);
+    const found = decideStart(saved, slot, run.facts.lsn, await this.#lastAttempt() > 0, this.#config);
     const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
     log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
     if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
@@ -246,10 +247,15 @@ export class Reading {
   async #nextAttempt(): Promise<number> {
     const { state, preview } = this.#context;
     if (preview) return 1;
-    const last = await state.get("snapshot_attempt");
-    const attempt = (typeof last === "number" ? last : 0) + 1;
+    const attempt = await this.#lastAttempt() + 1;
     await state.put("snapshot_attempt", attempt);
     return attempt;
+  }
+
+  /** 0: no snapshot was ever begun. */
+  async #lastAttempt(): Promise<number> {
+    const last = await this.#context.state.get("snapshot_attempt");
+    return typeof last === "number" ? last : 0;
   }
 
   async #newSlot(

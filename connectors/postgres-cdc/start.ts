@@ -8,7 +8,7 @@ import { isLost, requireUsable, type Slot, slotLost } from "./slot.ts";
 
 export interface StartPlan {
   readonly snapshot: boolean;
-  /** Where the stream goes on; undefined: at the point of the snapshot, or of the slot. */
+  /** Where the stream goes on; undefined: at the point of the snapshot, or of the slot. May lie before the former. */
   readonly resume: StreamPoint | undefined;
   /** The slot that is there already. */
   readonly slot: Slot | undefined;
@@ -20,12 +20,14 @@ export interface StartPlan {
 
 /**
  * @param serverLsn how far the server's log goes
+ * @param hasAttempted whether some snapshot was begun before, so that rows of it may have been delivered
  * @throws {ConnectorError} `state_*` where going on would lose changes without a word; `config_slot_*`
  */
 export function decideStart(
   saved: PostgresPosition | undefined,
   slot: Slot | undefined,
   serverLsn: bigint,
+  hasAttempted: boolean,
   { slot_name, database, snapshot: { mode } }: Pick<PostgresConfig, "slot_name" | "database" | "snapshot">,
 ): StartPlan {
   const plan = (
@@ -50,7 +52,14 @@ export function decideStart(
       : slot
       ? `Slot "${slot_name}" exists${confirmed}, and no position is saved`
       : "No position is saved";
-    return plan(found, mode !== "never");
+    // Rows that an earlier attempt has delivered may be gone by now: only the changes since then say so. They are
+    // older than the rows of the new snapshot, but the last change of each row is what that snapshot shows.
+    const since = hasAttempted && mode !== "never" ? slot?.confirmedLsn : undefined;
+    return plan(
+      found,
+      mode !== "never",
+      since === undefined ? undefined : { lsn: since, index: 0, lastCommit: 0n },
+    );
   }
   const resume = streamPoint(saved);
   const gone = slot === undefined

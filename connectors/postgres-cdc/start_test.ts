@@ -29,8 +29,14 @@ const config = (mode: Mode) => ({
   database: "db",
   snapshot: { mode, include_tables: [], exclude_tables: [] },
 });
-const start = (from: typeof saved | undefined, found: Slot | undefined, mode: Mode, serverLsn = 0x300n) => {
-  const { snapshot, resume, replacesSlot } = decideStart(from, found, serverLsn, config(mode));
+const start = (
+  from: typeof saved | undefined,
+  found: Slot | undefined,
+  mode: Mode,
+  serverLsn = 0x300n,
+  hasAttempted = false,
+) => {
+  const { snapshot, resume, replacesSlot } = decideStart(from, found, serverLsn, hasAttempted, config(mode));
   return [snapshot, resume?.lsn, replacesSlot];
 };
 const code = (code: string) => (error: unknown) => error instanceof ConnectorError && error.code === code;
@@ -42,6 +48,14 @@ Deno.test("without a position everything is read first, unless snapshot.mode is 
     assert.deepEqual(start(reading, slot, mode), [true, undefined, false]);
   }
   assert.deepEqual(start(undefined, slot, "never"), [false, undefined, false]);
+});
+
+Deno.test("behind an interrupted snapshot come the changes since the slot was made, not only since the next one", () => {
+  for (const from of [undefined, reading]) {
+    assert.deepEqual(start(from, slot, "initial", 0x300n, true), [true, 0x100n, false]);
+    assert.deepEqual(start(from, undefined, "initial", 0x300n, true), [true, undefined, false]);
+  }
+  assert.deepEqual(start(undefined, slot, "never", 0x300n, true), [false, undefined, false]);
 });
 
 Deno.test("with a position the stream goes on there; always reads the tables once more", () => {
