@@ -276,6 +276,17 @@ Deno.test("a mark drops records of its lane and of no other", async () => {
   assert.deepEqual(marks, { a: orderText("g", 3), b: orderText("g", 5), c: orderText("g", 3) });
 });
 
+Deno.test("a commit holds the marks of the lanes that moved, and no others", async () => {
+  await using flow = new Flow();
+  await flow.send(batchOf(1, 2, { lane: "a" }));
+  await until(() => flow.commits.length === 1);
+  await flow.finish(batchOf(1, 1, { lane: "b" }), emptyAt(9));
+  assert.deepEqual(flow.commits[0].marks, { a: orderText("g", 2) });
+  assert.deepEqual(Object.assign({}, ...flow.commits.slice(1).map(({ marks }) => marks)), {
+    b: orderText("g", 1),
+  });
+});
+
 Deno.test("marks tell tombstones from their deletes and groups from each other", async () => {
   const orders = [["f", 9, ""], ["g", 1, ""], ["g", 1, ".1"], ["g", 2, ""]] as const;
   const batch = () =>

@@ -48,15 +48,16 @@ Deno.test("a record keeps its standard text in the dead letter whatever the batc
 });
 
 Deno.test("a dead letter outlives the buffers of its batch", () => {
-  const written = batch();
-  const { rejections } = open();
-  rejections.reject(written, 0, tooLong);
-  const { text, side } = written.encoded();
-  text.fill(0);
-  side.fill(0);
-  const [{ payload, key }] = rejections.take().deadLetters;
-  assert.equal(JSON.parse(new TextDecoder().decode(payload)).after.id, 1);
-  assert.equal(new TextDecoder().decode(key), '{"id":1}');
+  for (const written of [batch(), fakeBatch([fakeRecord(1)], { layout: "standard" })]) {
+    const { rejections } = open();
+    rejections.reject(written, 0, tooLong);
+    const { text, side } = written.encoded();
+    text.fill(0);
+    side.fill(0);
+    const [{ payload, key }] = rejections.take().deadLetters;
+    assert.equal(JSON.parse(new TextDecoder().decode(payload)).after.id, 1);
+    assert.equal(new TextDecoder().decode(key), '{"id":1}');
+  }
 });
 
 Deno.test("a record that can't be parsed becomes a dead letter all the same", () => {

@@ -213,6 +213,17 @@ Deno.test("closing lets the connector close in its own time, and no longer than 
   await neverReady.remote.close(20);
 });
 
+Deno.test("a worker that has said goodbye is not waited for, and its silence is no failure", async () => {
+  const { remote, failures } = open(`say({ kind: "ready" }); say({ kind: "bye" });`, { silenceMs: 40 });
+  const pending = assert.rejects(remote.call("flush", undefined), { code: "internal_ended" });
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.deepEqual(failures, []);
+  const started = performance.now();
+  await remote.close(30_000);
+  assert.ok(performance.now() - started < 10_000);
+  await pending;
+});
+
 Deno.test("an answer that comes after the end goes nowhere", async () => {
   const { remote, failures } = open(`
     on = (data) => { setTimeout(() => answer(data.id, "late"), 20); };

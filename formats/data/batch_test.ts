@@ -185,6 +185,23 @@ Deno.test("streams of two tables, an altered table and records without order sha
   assert.deepEqual(batch.records.map(({ stream }) => stream.version), [1, 1, 2, 1, 1]);
 });
 
+Deno.test("members of a message or of a schema document are no columns, whatever they are called", () => {
+  const stream = fakeStream("files", {
+    columns: [{ name: "id", type: { kind: "int64" }, nullable: false }, {
+      name: "ddl",
+      type: { kind: "bytes" },
+      nullable: true,
+    }],
+  });
+  const document = { id: 1, ddl: "alter table files" };
+  const operations = ["message", "schema"] as const;
+  const list = operations.map((operation) =>
+    fakeRecord(1, { stream, operation, key: undefined, after: document })
+  );
+  const batch = crossed(batchFromRecords(headOf("standard"), list));
+  assert.deepEqual(batch.records.map(({ after }) => after), [document, document]);
+});
+
 Deno.test("an empty batch moves the position and nothing else", () => {
   for (const layout of LAYOUTS) {
     const batch = crossed(batchFromRecords(headOf(layout), []));
