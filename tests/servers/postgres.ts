@@ -20,7 +20,7 @@ import {
 import { findPostgres, makeDataDir, PASSWORD, type PostgresVersion, USER } from "./postgres_files.ts";
 
 export interface PostgresOptions {
-  /** 18 comes from npm and runs everywhere; 15 is Debian's, with psql and pg_recvlogical. Default 18. */
+  /** 15 is Debian's, with psql and pg_recvlogical; the others come from npm and run everywhere. Default 18. */
   readonly version?: PostgresVersion;
   /** Lines of postgresql.conf; they win over ours. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -30,6 +30,8 @@ export interface PostgresOptions {
   readonly fsync?: boolean;
   /** Where the data folder is and stays; one that is there already is used. Default: a temporary one. */
   readonly keepDataIn?: string;
+  /** Fills a data folder that is not there yet. Default: with an empty cluster. */
+  readonly fillDataDir?: (dataDir: string) => Promise<void>;
 }
 
 /** `smart` waits for the clients, `fast` rolls their transactions back, `immediate` is a crash without checkpoint. */
@@ -47,10 +49,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const dataDir = options.keepDataIn ?? join(dir, "data");
   try {
     if (!await exists(join(dataDir, "PG_VERSION"))) {
-      await makeDataDir(files, dataDir);
+      await (options.fillDataDir?.(dataDir) ?? makeDataDir(files, dataDir));
     }
     const port = options.port ?? await freePort();
-    await writeSettings(dataDir, {
+    const settings = {
       listen_addresses: "127.0.0.1",
       port: String(port),
       unix_socket_directories: dir,
@@ -63,8 +65,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       log_timezone: "UTC",
       log_min_messages: "warning",
       ...options.settings,
-    });
-    const server = new Postgres(files.version, files.binDir, dir, dataDir, port);
+    };
+    await writeSettings(dataDir, settings);
+    const server = new Postgres(files.version, files.binDir, dir, dataDir, port, settings);
     await server.start();
     return server;
   } catch (error) {
@@ -97,6 +100,8 @@ export class Postgres implements AsyncDisposable {
     readonly socketDir: string,
     readonly dataDir: string,
     readonly port: number,
+    /** What was written to its configuration. */
+    readonly settings: Readonly<Record<string, string>>,
   ) {
     this.logFile = join(socketDir, "log");
   }
@@ -270,7 +275,7 @@ export class Postgres implements AsyncDisposable {
 async function writeSettings(dataDir: string, settings: Record<string, string>): Promise<void> {
   const path = join(dataDir, "postgresql.auto.conf");
   const lines = Object.entries(settings).map(([name, value]) =>
-    `${name} = '${value.replaceAll("'", "''")}'\n`
+    `${name} = '${value.replaceAll("\\", "\\\\").replaceAll("'", "''")}'\n`
   );
   await Deno.writeTextFile(path, lines.join(""));
   await giveToServer(path);

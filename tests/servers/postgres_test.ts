@@ -8,7 +8,7 @@ async function count(pg: Postgres): Promise<string | null> {
   return row.n;
 }
 
-for (const version of [18, 15] as const) {
+for (const version of [18, 17, 16, 15, 14] as const) {
   Deno.test(`startPostgres() gives a PostgreSQL ${version} that is set up for logical replication`, async (t) => {
     await using pg = await requireServer(t, () => startPostgres({ version }));
     if (pg === undefined) return;

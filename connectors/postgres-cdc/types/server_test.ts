@@ -5,8 +5,9 @@ import pg from "npm:pg@8.23.1";
 import type { Row } from "../../../formats/data/value.ts";
 import { requireServer } from "../../../tests/servers/missing.ts";
 import { type Postgres, startPostgres } from "../../../tests/servers/postgres.ts";
+import type { PostgresVersion } from "../../../tests/servers/postgres_files.ts";
 import { DEFAULT_TYPE_OPTIONS, SESSION_SETTINGS, TYPE_QUERY, TypeCatalog, type TypeOptions } from "./mod.ts";
-import { PRELUDE, TYPE_CASES } from "./server_cases.ts";
+import { PRELUDE, typeCases } from "./server_cases.ts";
 import { batchOf, facesOf, isRefused } from "./testing.ts";
 
 /** What a database administrator might have set, each against ours. */
@@ -18,7 +19,7 @@ const HOSTILE = {
   bytea_output: "escape",
 };
 
-async function startHostile(t: Deno.TestContext, version: 15 | 18): Promise<Postgres | undefined> {
+async function startHostile(t: Deno.TestContext, version: PostgresVersion): Promise<Postgres | undefined> {
   const server = await requireServer(t, () => startPostgres({ version, fsync: false, settings: HOSTILE }));
   await server?.query(settingsSql());
   return server;
@@ -95,15 +96,11 @@ function decodeMessages(messages: readonly Uint8Array[]) {
   return { columns, rows };
 }
 
-for (const version of [18, 15] as const) {
+for (const version of [18, 17, 16, 15, 14] as const) {
   Deno.test(`every type of PostgreSQL ${version} is written as documented, the same in snapshot and stream`, async (t) => {
     await using server = await startHostile(t, version);
     if (!server) return;
-    const cases = TYPE_CASES.map((type, i) => ({
-      ...type,
-      name: `c${i}`,
-      values: type.values.filter(({ from = 0 }) => from <= version),
-    }));
+    const cases = typeCases(version).map((type, i) => ({ ...type, name: `c${i}` }));
     await server.query(PRELUDE);
     await server.query(
       `CREATE TABLE everything (${cases.map(({ name, sql }) => `${name} ${sql}`).join(", ")})`,
@@ -365,7 +362,7 @@ const PROPERTIES: readonly Property[] = [
   { type: "money", random: "((random() - 0.5) * 1e12)::numeric::money", json: "to_json(x::numeric::text)" },
 ];
 
-for (const version of [18, 15] as const) {
+for (const version of [18, 17, 16, 15, 14] as const) {
   Deno.test(`random values of PostgreSQL ${version} are written as its own JSON functions write them`, async (t) => {
     await using server = await startHostile(t, version);
     if (!server) return;
