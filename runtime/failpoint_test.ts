@@ -15,7 +15,7 @@ Deno.test("a failpoint is a name and how often it is passed", () => {
       "after_flush:1.5",
     ]
   ) {
-    assert.equal(parseFailpoint(text), undefined, text);
+    assert.equal(parseFailpoint(text), undefined, String(text));
   }
 });
 
