@@ -229,8 +229,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     const { prefix, keyIndex } = column;
     this.reserve(prefix.length + 1);
     if (this.bytes[this.at - 1] !== OPEN) this.bytes[this.at++] = COMMA;
-    this.bytes.set(prefix, this.at);
-    this.at += prefix.length;
+    this.literal(prefix);
     if (keyIndex >= 0 && !this.#keyFromBefore) {
       this.#openKey = keyIndex;
       this.#keyBounds[keyIndex * 2] = this.at;
