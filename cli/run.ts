@@ -26,6 +26,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
   const { plan } = await loadPlan(args, output);
   const { settings } = plan;
   const log = logTo(output, settings.logLevel, settings.logFormat);
+  const isDebug = settings.logLevel === "debug";
   const drain = new AbortController();
   using _signals = onSignals((signal) => {
     log("info", "run", `Draining after ${signal}: sources stop, what was read is written and saved`);
@@ -46,7 +47,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
     checkpoints,
     clock: systemClock,
     random: Math.random,
-    debug: settings.logLevel === "debug",
+    debug: isDebug,
     failpoint,
     workerUrl: WORKER_URL,
     programVersion: VERSION,
@@ -58,7 +59,18 @@ export async function run(args: Arguments, output: Output): Promise<number> {
       log,
       sourceStats: (source, stats) => progress.read(source, stats),
       committed: (flow, flushed) => {
-        progress.committed(flow, flushed, systemClock.nowMicros());
+        const now = systemClock.nowMicros();
+        progress.committed(flow, flushed, now);
+        if (isDebug && flushed.records > 0) {
+          const { records, bytes, oldestMicros, newestMicros } = flushed;
+          const oldest_ms = Number(now - oldestMicros) / 1000;
+          log("debug", flow, "committed", {
+            records,
+            bytes,
+            oldest_ms,
+            newest_ms: Number(now - newestMicros) / 1000,
+          });
+        }
         const { deadLetters } = flushed;
         if (deadLetters.length > 0) {
           log(

@@ -81,7 +81,8 @@ export interface Flushed {
   readonly skipped: number;
   readonly records: number;
   readonly bytes: number;
-  /** Commit time at the source of the newest record; 0n: none. */
+  /** Commit times at the source of the oldest and the newest record; 0n: none. */
+  readonly oldestMicros: bigint;
   readonly newestMicros: bigint;
   /** True when the source has ended and everything is covered. */
   readonly isLast: boolean;
@@ -122,6 +123,7 @@ export class SinkEnd {
   #position: Position | undefined;
   #records = 0;
   #bytes = 0;
+  #oldestMicros = 0n;
   #newestMicros = 0n;
   #unflushedSinceMs: number | undefined;
   #lastFlushMs = -Infinity;
@@ -243,12 +245,13 @@ export class SinkEnd {
       saved,
       records: this.#records,
       bytes: this.#bytes,
+      oldestMicros: this.#oldestMicros,
       newestMicros: this.#newestMicros,
       isLast,
     };
     this.#marks = {};
     this.#records = this.#bytes = 0;
-    this.#newestMicros = 0n;
+    this.#oldestMicros = this.#newestMicros = 0n;
     this.#unflushedSinceMs = undefined;
     this.#lastFlushMs = clock.monotonicMs();
     this.#dueAsked = false;
@@ -273,9 +276,10 @@ export class SinkEnd {
   }
 
   #noteTime(batch: Batch): void {
-    const { columns, first, length } = batch.encoded();
-    const micros = columns.timeMicros[first + length - 1];
-    if (micros > this.#newestMicros) this.#newestMicros = micros;
+    const { columns: { timeMicros }, first, length } = batch.encoded();
+    if (this.#oldestMicros === 0n) this.#oldestMicros = timeMicros[first];
+    const newest = timeMicros[first + length - 1];
+    if (newest > this.#newestMicros) this.#newestMicros = newest;
   }
 }
 

@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { datagenToFile, datagenToStdout } from "./datagen.ts";
 import { type Bench, print } from "./measure.ts";
-import { postgresSnapshot, postgresStream } from "./postgres.ts";
+import { postgresLive, postgresSnapshot, postgresStream } from "./postgres.ts";
 import { memory, start } from "./start.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -13,6 +13,7 @@ const BENCHES: readonly Bench[] = [
   datagenToFile,
   postgresStream,
   postgresSnapshot,
+  postgresLive,
   start,
   memory,
 ];
