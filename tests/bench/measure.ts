@@ -1,5 +1,7 @@
 /** How benchmarks measure: whole processes from outside, medians of runs, ratios within one run of the benchmark. */
 
+import { FLAGS } from "../../cli/launch.ts";
+
 export interface Measured {
   readonly seconds: number;
   /** User and system time of the process and its threads. */
@@ -127,12 +129,11 @@ export async function measure(line: string, env: Record<string, string> = {}): P
 }
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const FLAGS =
-  "--no-prompt --unstable-worker-options --cached-only -R -W -N -S -I --allow-run --allow-ffi '--allow-env=*' --ignore-env";
 
 /** The command line that runs the program from the checkout, without the second start. */
 export function program(args: string): string {
-  return `${Deno.execPath()} run -q ${FLAGS} ${ROOT}main.ts ${args}`;
+  const flags = FLAGS.map((flag) => `'${flag}'`).join(" ");
+  return `${Deno.execPath()} run -q ${flags} ${ROOT}main.ts ${args}`;
 }
 
 /** A folder for one benchmark, on the disk of the system's temporary folder. */
