@@ -11,7 +11,8 @@ import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Clock, Logger, SourceProgress } from "../contract.ts";
 import { ChangeDecoder, type StreamPoint } from "./change_decoder.ts";
-import { type Connection, describeEndpoint, quoteIdentifier, quoteLiteral } from "./connection.ts";
+import { type Connection, quoteIdentifier, quoteLiteral } from "./connection.ts";
+import { describeEndpoint } from "./endpoint.ts";
 import { connectorError, serverError } from "./errors.ts";
 import { formatLsn } from "./lsn.ts";
 import { EPOCH_MICROS, type RelationMessage } from "./pgoutput.ts";
@@ -235,7 +236,7 @@ export class Replication {
         }
       }
       if (writer.length > 0) await wire.waitAtMost(BATCH_WAIT_MS);
-      else if (this.#hasBacklog) await this.#gather(wire, signal);
+      else if (this.#hasBacklog && this.#mayGather) await this.#gather(wire, signal);
       else await wire.wait();
       this.#take(wire);
     }
@@ -253,6 +254,11 @@ export class Replication {
     this.#hasBacklog = this.#windowBytes > BACKLOG_BYTES;
     this.#windowBytes = 0;
     this.#windowStartMs = nowMs;
+  }
+
+  /** A Unix socket's buffer does not grow: it is full long before the wait is over, and the server stands still. */
+  get #mayGather(): boolean {
+    return !this.#options.connection.endpoint.host.startsWith("/");
   }
 
   /** Waits for bytes and lets the kernel gather some, unless the last read shows that many are there already. */
