@@ -258,7 +258,7 @@ export class Replication {
 
   /** A Unix socket's buffer does not grow: it is full long before the wait is over, and the server stands still. */
   get #mayGather(): boolean {
-    return !this.#options.connection.endpoint.host.startsWith("/");
+    return !this.#options.connection.endpoint.servers.candidates[0].host.startsWith("/");
   }
 
   /** Waits for bytes and lets the kernel gather some, unless the last read shows that many are there already. */
