@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { datagenToFile, datagenToStdout } from "./datagen.ts";
 import { type Bench, print } from "./measure.ts";
-import { postgresLive, postgresSnapshot, postgresStream } from "./postgres.ts";
+import { postgresLive, postgresSnapshot, postgresStream, postgresTransaction } from "./postgres.ts";
 import { memory, start } from "./start.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -14,6 +14,7 @@ const BENCHES: readonly Bench[] = [
   postgresStream,
   postgresSnapshot,
   postgresLive,
+  postgresTransaction,
   start,
   memory,
 ];
