@@ -68,6 +68,7 @@ export function parsePipeline(
     unsetVariables,
     env: (name) => Deno.env.get(name),
     readFile: (path) => Deno.readTextFileSync(path),
+    fileMode: (path) => Deno.build.os === "windows" ? undefined : Deno.statSync(path).mode ?? undefined,
     allowUnknownKeys: args.flag("allow-unknown-keys"),
   });
 }

@@ -36,12 +36,37 @@ export interface ConnectorDefinition<Config = unknown> {
   readonly upgradeConfig?: (
     config: Record<string, unknown>,
   ) => { config: Record<string, unknown>; notes: string[] };
+  /**
+   * What the keys leave out and this machine knows: a connection URI taken apart, variables and files that are the
+   * custom for this kind of server. Called on the main thread between `upgradeConfig` and the schema, so that `plan`
+   * shows what comes out and the worker needs no right to what it came from. Must give the same for the same machine.
+   * Secrets that it finds go to keys that are marked secret.
+   */
+  readonly completeConfig?: (config: Record<string, unknown>, machine: Machine) => CompletedConfig;
   /** Exactly what its worker may reach; what is left out is denied. (A method, so that one list holds them all.) */
   permissions(config: Config, role: "source" | "sink"): Permissions;
   readonly source?: SourceRole;
   readonly sink?: SinkRole;
   /** A complete pipeline file that uses it. */
   readonly example: string;
+}
+
+/** What `completeConfig` may look at. */
+export interface Machine {
+  /** A variable of the environment; undefined when it is not set. */
+  readonly env: (name: string) => string | undefined;
+  /** The text of a file; throws when it can't be read. */
+  readonly readFile: (path: string) => string;
+  /** The permission bits of a file; undefined where files have none. */
+  readonly fileMode: (path: string) => number | undefined;
+}
+
+export interface CompletedConfig {
+  readonly config: Record<string, unknown>;
+  /** Warnings, as those of `upgradeConfig`. */
+  readonly notes: readonly string[];
+  /** What can't be right, with the key to say it at. Holds no secret. */
+  readonly problems: readonly { readonly key: string; readonly message: string; readonly hint?: string }[];
 }
 
 export const CATEGORIES = {

@@ -2,7 +2,7 @@
  * The pipeline file: YAML text → Config, with every problem found at once and its line. Pure: the environment and
  * the files are handed in. `validate`, `plan` and `run` all start here; plan.ts makes the Plan of the Config.
  */
-import type { ConnectorDefinition } from "../connectors/contract.ts";
+import type { ConnectorDefinition, Machine } from "../connectors/contract.ts";
 import {
   type PipelineEntry,
   type PipelineFile,
@@ -50,6 +50,8 @@ export interface ReadOptions extends VariableSources {
   /** The name of the file, for messages. */
   readonly file: string;
   readonly definitions: readonly ConnectorDefinition[];
+  /** The permission bits of a file; without it no file has any. */
+  readonly fileMode?: Machine["fileMode"];
   /** What a variable without value and default is, and a `${file:…}` that can't be read. */
   readonly unsetVariables: "error" | "warning";
   /** Keys nobody knows are warned about and left out, instead of refused. */
@@ -167,6 +169,11 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
         entry: path,
         entryKeys: () => keysAt(jsonSchemaOf(pipelineFile), path),
         allowUnknownKeys: options.allowUnknownKeys ?? false,
+        machine: {
+          env: options.env,
+          readFile: options.readFile,
+          fileMode: options.fileMode ?? (() => undefined),
+        },
         secrets,
         report,
       });

@@ -1,8 +1,9 @@
 /**
  * The `connector` and `config` of one source or sink in a pipeline file: the definition found, older spellings brought
- * up to date, the connector's own schema asked, its secrets gathered. config.ts calls it for each entry.
+ * up to date, what the connector takes from this machine filled in, its own schema asked, its secrets gathered.
+ * config.ts calls it for each entry.
  */
-import type { ConnectorDefinition } from "../connectors/contract.ts";
+import type { CompletedConfig, ConnectorDefinition, Machine } from "../connectors/contract.ts";
 import { jsonSchemaOf, secretsIn } from "./json_schema.ts";
 import { isDisabled, notBuiltInConfig } from "./not_built.ts";
 import type { Path, Report } from "./problem.ts";
@@ -89,6 +90,8 @@ export interface ConnectorCheck {
   /** The keys that belong beside `config`. */
   readonly entryKeys: () => readonly string[];
   readonly allowUnknownKeys: boolean;
+  /** Where connectors find what their keys leave out. */
+  readonly machine: Machine;
   /** Takes every secret of the config. */
   readonly secrets: Set<string>;
   readonly report: Report;
@@ -100,7 +103,8 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
   const at = [...entry, "config"];
   const json = jsonSchemaOf(definition.config);
   document.hide(secretsIn(json, document.at(at)));
-  let notes: string[] = [];
+  let notes: readonly string[] = [];
+  let problems: CompletedConfig["problems"] = [];
   let prepared: unknown;
   const config = checkPart(document, {
     schema: definition.config,
@@ -117,12 +121,19 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
     prepare: (part) => {
       if (part === null || part === undefined) part = {};
       if (!isMap(part)) return part;
-      const upgraded = definition.upgradeConfig?.(part);
-      notes = upgraded?.notes ?? [];
-      return prepared = { ...(upgraded?.config ?? part), ...fixed };
+      const upgraded = definition.upgradeConfig?.(part) ?? { config: part, notes: [] };
+      const written = { ...upgraded.config, ...fixed };
+      const completed = definition.completeConfig?.(written, options.machine);
+      notes = [...upgraded.notes, ...(completed?.notes ?? [])];
+      problems = completed?.problems ?? [];
+      return prepared = completed?.config ?? written;
     },
   });
   for (const secret of secretsIn(json, prepared)) secrets.add(secret);
+  for (const { key, message, hint } of problems) {
+    const path = [...at, key];
+    if (!document.isUnset(path)) report({ path, message: document.mask(message), hint });
+  }
   for (const note of notes) {
     const written = document.at(at);
     const named = isMap(written) && Object.keys(written).find((key) => note.split(/[^\w.-]+/).includes(key));

@@ -3,7 +3,8 @@
  * and opened again when it was lost: it may be idle for days.
  */
 import type { Clock } from "../contract.ts";
-import { Connection, type Endpoint, type TextRow } from "./connection.ts";
+import { Connection, type TextRow } from "./connection.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { parseLsn } from "./lsn.ts";
 import { TYPE_QUERY, TypeCatalog, type TypeOptions } from "./types/mod.ts";
 

@@ -3,8 +3,9 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { CheckFinding, CheckReport, Clock } from "../contract.ts";
 import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } from "./catalog.ts";
-import { Connection, describeEndpoint, type Endpoint, quoteIdentifier } from "./connection.ts";
+import { Connection, quoteIdentifier } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
+import { describeEndpoint, type Endpoint } from "./endpoint.ts";
 import {
   addTablesStatement,
   createStatement,

@@ -2,18 +2,14 @@
 import { z } from "zod";
 import { defineConnector } from "../contract.ts";
 import type { ConnectorDefinition, Permissions } from "../contract.ts";
+import { addressText, isSocket, serversOf, socketPath } from "./address.ts";
+import { completeLogin } from "./login.ts";
+import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_keys.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
 import example from "./example.gen.ts";
 
 /** A validated configuration, all defaults filled in. */
-export interface PostgresConfig extends TypeOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string;
-  readonly connect_timeout_secs: number;
-  readonly tls: { readonly mode: "disable" | "prefer" };
+export interface PostgresConfig extends TypeOptions, LoginConfig {
   readonly slot_name: string;
   readonly auto_create_slot: boolean;
   readonly drop_slot_on_stop: boolean;
@@ -81,26 +77,7 @@ const typeOptions = Object.fromEntries(
 
 /** The keys of `config:` in a pipeline file. */
 export const config: z.ZodType<PostgresConfig> = z.strictObject({
-  host: z.string().min(1).describe(
-    "Host name or address; or the folder of the server's Unix socket, such as /run/postgresql",
-  ),
-  port: z.int().min(1).max(65535).default(5432).describe("Port of the server"),
-  database: z.string().min(1).describe("Database whose changes are read"),
-  user: z.string().min(1).describe(
-    "Role to log in as; it needs the REPLICATION attribute and SELECT on the tables",
-  ),
-  password: z.string().describe("Its password; empty where the server asks for none").meta({ secret: true }),
-  connect_timeout_secs: z.int().min(1).max(300).default(10).describe(
-    "How long a connection may take to come about",
-  ),
-  tls: z.strictObject({
-    mode: z.enum(["disable", "prefer"], {
-      error: ({ input }) =>
-        ["require", "verify-ca", "verify-full"].includes(String(input))
-          ? `TLS mode "${input}" is ${NOT_YET}`
-          : undefined,
-    }).default("prefer").describe("disable and prefer: the connection is not encrypted"),
-  }).prefault({}).describe("Encryption of the connections"),
+  ...loginKeys,
   slot_name: z.string().regex(/^[a-z0-9_]{1,63}$/, "1 to 63 lower case letters, digits and _").default(
     "rivven_slot",
   )
@@ -135,7 +112,7 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
       "Longest pause between two messages to the server about how far the sinks are, in milliseconds",
     ),
   ...typeOptions,
-}) as unknown as z.ZodType<PostgresConfig>;
+}).superRefine(refineLogin) as unknown as z.ZodType<PostgresConfig>;
 
 const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
   type: "postgres-cdc",
@@ -152,6 +129,7 @@ const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
   license: "Apache-2.0",
   config,
   upgradeConfig,
+  completeConfig: completeLogin,
   permissions,
   source: {
     guarantee: "exactly_once",
@@ -165,13 +143,15 @@ const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
 
 export default definition;
 
-/** The server and nothing else: its port, or its socket file. */
-function permissions({ host, port }: PostgresConfig): Permissions {
-  if (host.startsWith("/")) {
-    const socket = `${host.replace(/\/+$/, "")}/.s.PGSQL.${port}`;
-    return { net: [`unix:${socket}`], read: [socket], write: [socket] };
-  }
-  return { net: [host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`] };
+/** The servers, by port or socket file, and the files that `tls` names: nothing else. */
+function permissions(config: PostgresConfig): Permissions {
+  const servers = serversOf(config);
+  const sockets = servers.filter(isSocket).map(socketPath);
+  const { ca_cert_path, client_cert_path, client_key_path } = config.tls;
+  const files = [ca_cert_path, client_cert_path, client_key_path].filter((path) => path !== undefined);
+  const net = servers.map((server) => isSocket(server) ? `unix:${socketPath(server)}` : addressText(server));
+  const read = [...sockets, ...files];
+  return { net, ...(read.length > 0 ? { read } : {}), ...(sockets.length > 0 ? { write: sockets } : {}) };
 }
 
 /** Spellings of earlier versions and of other tools. */
@@ -184,7 +164,7 @@ function upgradeConfig(given: Record<string, unknown>): { config: Record<string,
     delete config[from];
     notes.push(`"${from}" is called "${to}"`);
   };
-  rename("username", "user");
+  upgradeLogin(config, notes);
   rename("publication_name", "publication");
   if ("snapshot_mode" in config) {
     const block = isObject(config.snapshot) ? config.snapshot : {};
@@ -197,10 +177,6 @@ function upgradeConfig(given: Record<string, unknown>): { config: Record<string,
   if (isObject(config.snapshot) && config.snapshot.mode === "schema_only") {
     config.snapshot = { ...config.snapshot, mode: "no_data" };
     notes.push('snapshot mode "schema_only" is called "no_data"');
-  }
-  if (isObject(config.tls) && config.tls.mode === "verify-identity") {
-    config.tls = { ...config.tls, mode: "verify-full" };
-    notes.push('TLS mode "verify-identity" is called "verify-full"');
   }
   return { config, notes };
 }

@@ -14,10 +14,34 @@ const LOGIN: Meaning = {
     "Check user and password, and that pg_hba.conf lets this user in from this host (for replication too)",
 };
 
+/** What SQLSTATE 28000 can be about, by what the message says; a server with another language gets the general hint. */
+const REFUSALS: readonly (readonly [message: RegExp, meaning: Meaning])[] = [
+  [/no pg_hba\.conf entry.*no encryption/s, {
+    code: "auth_no_entry",
+    hint:
+      "pg_hba.conf has no line that lets this user in to this database from here without TLS: set tls.mode to require " +
+      "or stricter, or add a line",
+  }],
+  [/no pg_hba\.conf entry|rejects connection/s, {
+    code: "auth_no_entry",
+    hint:
+      "Add a line to pg_hba.conf that lets this user in to this database from this host: hostssl with TLS, host with " +
+      "or without; then reload the server",
+  }],
+  [/client certificate|certificate authentication/i, {
+    code: "auth_client_certificate",
+    hint:
+      "Give tls.client_cert_path and tls.client_key_path: a certificate that the server's CA has signed, with the " +
+      "user's name as its CN",
+  }],
+  [/role .* does not exist/s, { code: "auth_rejected", hint: "Check `user`: the server has no such role" }],
+  [/not permitted to log in/s, { code: "auth_rejected", hint: "Give the role the LOGIN attribute" }],
+];
+
 /** SQLSTATE → what it means here. PostgreSQL documentation, appendix A. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   "28P01": LOGIN,
-  "28000": LOGIN,
+  "28000": { code: "auth_no_entry", hint: LOGIN.hint },
   "3D000": { code: "not_found_database", hint: "Check `database`" },
   "42501": {
     code: "permission_denied",
@@ -37,7 +61,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     code: "conflict_slot_active",
     hint: "Another process reads from this slot: stop it, or give this source a slot_name of its own",
   },
-  "55000": { code: "config_server", hint: "`check` says which server setting is needed", retryable: false },
+  "55000": { code: "state_server", hint: "`check` says which server setting is needed", retryable: false },
   "57P01": {
     code: "connection_shutdown",
     hint: "The server was told to stop; the pipeline goes on when it is back",
@@ -115,6 +139,14 @@ export function connectorError(tried: string, error: unknown): ConnectorError {
   if (/Requires net access|NotCapable/.test(message)) {
     return new ConnectorError(`${tried}: ${message}`, { ...NETWORK.EPERM, cause });
   }
+  if (code?.startsWith("ERR_SSL") || /received fatal alert/.test(message)) {
+    return new ConnectorError(`${tried}: TLS was broken off: ${message}`, {
+      code: "auth_tls_handshake",
+      hint:
+        "Look into the server's log: the client certificate (tls.client_cert_path) may not be one that it trusts",
+      cause,
+    });
+  }
   if (/timeout expired/.test(message)) {
     return new ConnectorError(`${tried}: no answer within connect_timeout_secs`, {
       ...NETWORK.ETIMEDOUT,
@@ -136,7 +168,9 @@ export function connectorError(tried: string, error: unknown): ConnectorError {
 /** An ErrorResponse, whichever of the two parsers read it, as a ConnectorError. */
 export function serverError(tried: string, error: ServerError): ConnectorError {
   const { code: sqlState, message, hint } = error;
-  const meaning: Meaning = MEANINGS[sqlState] ?? CLASSES[sqlState.slice(0, 2)] ?? { code: "fatal_server" };
+  const refusal = sqlState === "28000" ? REFUSALS.find(([pattern]) => pattern.test(message))?.[1] : undefined;
+  const meaning: Meaning = refusal ?? MEANINGS[sqlState] ?? CLASSES[sqlState.slice(0, 2)] ??
+    { code: "fatal_server" };
   return new ConnectorError(`${tried}: ${message} (SQLSTATE ${sqlState})`, {
     ...meaning,
     hint: meaning.hint ?? hint,

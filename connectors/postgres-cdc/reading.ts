@@ -12,8 +12,9 @@ import type { Batch, Position, SourceContext } from "../contract.ts";
 import { capturePublication, publicationPlan, snapshotTables } from "./captured.ts";
 import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } from "./catalog.ts";
 import type { StreamPoint } from "./change_decoder.ts";
-import { Connection, type Endpoint } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { formatLsn, parseLsn } from "./lsn.ts";
 import type { RelationMessage } from "./pgoutput.ts";
 import {
@@ -21,11 +22,14 @@ import {
   type PostgresPosition,
   readPosition,
   type SnapshotProgress,
+  streamPoint,
   streamPosition,
 } from "./position.ts";
 import { type Publication, readPublication } from "./publication.ts";
 import { makeRelation, type Relation, StreamBook } from "./relations.ts";
 import { Replication } from "./replication.ts";
+import type { SchemaChangeTopic } from "./schema_change.ts";
+import { type Place, SchemaHistory } from "./schema_history.ts";
 import { requireServer } from "./server.ts";
 import { createSlot, dropSlot, isLost, readSlot, slotLost } from "./slot.ts";
 import { readSnapshot } from "./snapshot.ts";
@@ -48,6 +52,7 @@ interface Run {
   readonly facts: ServerFacts;
   readonly origin: PositionOrigin;
   readonly writer: ReturnType<SourceContext["batchWriter"]>;
+  readonly history: SchemaHistory;
   readonly book: StreamBook;
 }
 
@@ -94,7 +99,12 @@ export class Reading {
     const origin = { system: facts.systemId, slot: slot_name };
     const saved = from === undefined ? undefined : readPosition(from, origin);
     if (saved !== undefined && saved.snapshot === undefined) this.#acknowledged = parseLsn(saved.lsn);
-    const run: Run = { facts, origin, writer: this.#context.batchWriter(), book: new StreamBook(database) };
+    const history = new SchemaHistory(
+      preview ? undefined : this.#context.state,
+      saved && deliveredBefore(saved),
+    );
+    const book = new StreamBook(database, history);
+    const run: Run = { facts, origin, writer: this.#context.batchWriter(), history, book };
     if (onlySnapshot) {
       if (saved?.snapshot?.state !== "finished") yield* this.#snapshotOnly(run);
     } else if (preview) yield* this.#previewOfStream(run);
@@ -186,7 +196,7 @@ export class Reading {
   }
 
   async *#readTables(
-    { facts, writer, book, origin }: Run,
+    { facts, writer, history, book, origin }: Run,
     publication: Publication | undefined,
     { shownLsn, resumeAt, isFinite, exported }: {
       readonly shownLsn: bigint;
@@ -208,6 +218,7 @@ export class Reading {
     const types = await this.#catalog.learnTypes(
       tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
     );
+    for (const { table } of tables) await history.load(table);
     log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, { attempt });
     const position = streamPosition(origin, resumeAt);
     const reading = (state: SnapshotProgress["state"], tablesDone: number): PostgresPosition => ({
@@ -220,6 +231,9 @@ export class Reading {
       writer,
       types,
       book,
+      history,
+      schemaChanges: this.#schemaChanges,
+      announcedAt: snapshotPlace(resumeAt),
       tables,
       snapshotName: exported?.snapshotName,
       // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for
@@ -288,6 +302,11 @@ export class Reading {
     }
   }
 
+  get #schemaChanges(): SchemaChangeTopic {
+    const { schema_change_topic: topic } = this.#config;
+    return { ...topic, topic_name: topic.topic_name ?? `${this.#context.name}.schema_changes` };
+  }
+
   async #replicationConnection(): Promise<Connection> {
     return await Connection.open(this.#endpoint, this.#context.clock, "replication", this.#signal);
   }
@@ -295,7 +314,7 @@ export class Reading {
   // ---- the stream -------------------------------------------------------------------------------------------------
 
   async *#stream(
-    { facts, writer, book, origin }: Run,
+    { facts, writer, history, book, origin }: Run,
     publication: Publication,
     connection: Connection,
     slot: string,
@@ -318,8 +337,10 @@ export class Reading {
         start,
         flushed: this.#acknowledged,
         writer,
+        extras: { schemaChanges: this.#schemaChanges },
+        history,
         position: (point) => streamPosition(origin, point),
-        relation: await this.#relations(publication, book),
+        relation: await this.#relations(publication, book, history),
         slotHolder: async () => (await readSlot(this.#catalog, slot))?.activePid ?? undefined,
         progress,
         signal: this.#signal,
@@ -335,6 +356,7 @@ export class Reading {
   async #relations(
     publication: Publication,
     book: StreamBook,
+    history: SchemaHistory,
   ): Promise<(message: RelationMessage) => Promise<Relation>> {
     const known = await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid));
     const tables = new Map(known.map((table) => [table.oid, table]));
@@ -354,9 +376,22 @@ export class Reading {
       }
       seen.add(message.oid);
       const types = await this.#catalog.learnTypes(message.columns.map(({ type }) => type));
-      return makeRelation(message, table, this.#filter.streams(message), book, types);
+      const isSelected = this.#filter.streams(message);
+      if (isSelected) await history.load(message);
+      return makeRelation(message, table, isSelected, book, types);
     };
   }
+}
+
+/** Schemas that a snapshot announces have reached the sinks once reading resumes at the point behind it. */
+function snapshotPlace({ lsn, index }: StreamPoint): Place {
+  return { lsn, index: index - 0.5 };
+}
+
+/** What begins before it has reached the sinks. */
+function deliveredBefore(saved: PostgresPosition): Place {
+  const point = streamPoint(saved);
+  return saved.snapshot?.state === "reading" ? snapshotPlace(point) : point;
 }
 
 /** Whether the catalog, which shows the present, still is as the stream says it was. */

@@ -4,9 +4,9 @@ import type { Batch, CheckReport, DiscoveredStream, Position, Source, SourceCont
 import { captureFilter, publicationPlan } from "./captured.ts";
 import { Catalog } from "./catalog.ts";
 import { checkSource } from "./check.ts";
-import type { Endpoint } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { discoverTables } from "./discover.ts";
+import { type Endpoint, endpointOf } from "./endpoint.ts";
 import { parseLsn } from "./lsn.ts";
 import type { PostgresPosition } from "./position.ts";
 import { Reading } from "./reading.ts";
@@ -79,17 +79,4 @@ class PostgresSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#catalog[Symbol.asyncDispose]();
   }
-}
-
-function endpointOf(config: PostgresConfig, name: string): Endpoint {
-  const { host, port, database, user, password, connect_timeout_secs } = config;
-  return {
-    host: host.startsWith("/") ? host.replace(/\/+$/, "") : host,
-    port,
-    database,
-    user,
-    password,
-    connectTimeoutMs: connect_timeout_secs * 1000,
-    applicationName: `rivven-connect ${name}`,
-  };
 }
