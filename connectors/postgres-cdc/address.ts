@@ -1,4 +1,5 @@
 /** Where servers are, as configurations write it. connector.ts derives the worker's rights from it; pure. */
+import { isIPv6 } from "node:net";
 
 export interface ServerAddress {
   /** A host name, an address without brackets, or the folder of a Unix socket. */
@@ -12,15 +13,15 @@ export interface ServerAddress {
  * @returns undefined when it is none of these
  */
 export function parseAddress(text: string, defaultPort: number): ServerAddress | undefined {
-  const [, bracketed, other, digits] =
-    /^(?:\[([\da-f:.]+(?:%[\w.-]+)?)\]|(.*?))(?::(\d{1,5}))?$/i.exec(text.trim()) ?? [];
+  const [, bracketed, other, digits] = /^(?:\[([^\]]+)\]|(.*?))(?::(\d{1,5}))?$/.exec(text.trim()) ?? [];
   // An IPv6 address without brackets has no port: its last group looks like one.
   const bare = bracketed === undefined && !text.startsWith("/") && text.split(":").length > 2;
   const host = bare ? text.trim() : bracketed ?? withoutTrailingSlash(other ?? "");
   const port = bare || digits === undefined ? defaultPort : Number(digits);
   if (host === "" || /[\s,@]/.test(host) || port < 1 || port > 65535) return undefined;
   if (!host.startsWith("/") && host.includes("/")) return undefined;
-  if (bare && !/^[\da-f:.]+(?:%[\w.-]+)?$/i.test(host)) return undefined;
+  if (!bare && bracketed === undefined && !host.startsWith("/") && host.includes(":")) return undefined;
+  if ((bare || bracketed !== undefined) && !isIPv6(host)) return undefined;
   return { host, port };
 }
 

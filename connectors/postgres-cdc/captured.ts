@@ -48,7 +48,7 @@ export function publicationPlan(
 /**
  * The publication that the stream is read through, created where that is needed and allowed.
  *
- * @throws {ConnectorError} `config_publication` when it lacks a table that is named exactly
+ * @throws {ConnectorError} `state_publication` when it lacks a table that is named exactly
  */
 export async function capturePublication(
   catalog: Catalog,
@@ -66,7 +66,7 @@ export async function capturePublication(
   if (missing.length > 0) {
     const names = missing.map((table) => `"${tableName(table)}"`).join(", ");
     throw new ConnectorError(`Publication "${name}" does not send ${names}`, {
-      code: "config_publication",
+      code: "state_publication",
       hint: `Run: ${addTablesStatement(name, missing)}`,
     });
   }

@@ -135,7 +135,6 @@ async function checkSlot({ catalog, config }: CheckedSource, report: CheckReport
       "slot",
       `There is no slot "${name}" and it must not be created`,
       `Run: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); or set auto_create_slot to true`,
-      "config",
     ));
   } else report(ok("slot", `"${name}" does not exist and would be created`));
   const takesSnapshot = config.snapshot.mode !== "never";
@@ -234,7 +233,6 @@ async function checkNewPublication(
         "publication",
         `There is no publication "${name}" and it must not be created`,
         `Run: ${statement}`,
-        "config",
       ),
     );
     return;
@@ -363,8 +361,7 @@ async function reported<T>(
     return await step();
   } catch (error) {
     if (!(error instanceof ConnectorError)) throw error;
-    const blame = error.kind === "config" || error.kind === "auth" ? "config" : "environment";
-    report(failed(name, error.message, error.hint, blame));
+    report(failed(name, error.message, error.hint, error.kind === "config" ? "config" : "environment"));
     return undefined;
   }
 }

@@ -75,7 +75,7 @@ Deno.test("check() of a server that is not there has one finding", async () => {
   assert.deepEqual(failures(closed), ["connection"]);
   assert.equal(closed.size, 1);
   const wrong = await check(configFor(pg, { password: "no" }));
-  assert.equal(wrong.get("connection")!.blame, "config");
+  assert.equal(wrong.get("connection")!.blame, "environment");
 });
 
 Deno.test("discover() lists tables with columns, keys and what limits their capture, partitioned ones once", async () => {

@@ -14,6 +14,14 @@ Deno.test("the worker may reach the server and nothing else", () => {
     read: [socket],
     write: [socket],
   });
+  assert.deepEqual(permissions({ host: undefined, hosts: ["a", "[::1]:1"] }), { net: ["a:5432", "[::1]:1"] });
+  const tls = {
+    mode: "verify-full",
+    ca_cert_path: "/ca",
+    client_cert_path: "/cert",
+    client_key_path: "/key",
+  };
+  assert.deepEqual(permissions({ tls }), { net: ["db:5432"], read: ["/ca", "/cert", "/key"] });
 });
 
 Deno.test("older spellings are understood and named", () => {
@@ -36,9 +44,7 @@ Deno.test("older spellings are understood and named", () => {
 });
 
 Deno.test("what is not in this build is refused, with its off form allowed", () => {
-  const refused = [{ drop_slot_on_stop: true }, { tls: { mode: "verify-full" } }, {
-    snapshot: { mode: "no_data" },
-  }];
+  const refused = [{ drop_slot_on_stop: true }, { snapshot: { mode: "no_data" } }];
   for (const keys of refused) {
     const { error } = config.safeParse({ ...MINIMAL, ...keys });
     assert.match(error?.message ?? "", /not in this build yet/, JSON.stringify(keys));

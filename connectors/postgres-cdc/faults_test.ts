@@ -50,7 +50,7 @@ Deno.test("a server that writes no logical log is refused with the statement tha
   await using pg = await startPostgres({ settings: { wal_level: "replica" } });
   await using reader = new Reader(configFor(pg));
   const error = await failure(reader);
-  assert.equal(error.code, "config_wal_level");
+  assert.equal(error.code, "state_wal_level");
   assert.match(error.hint ?? "", /ALTER SYSTEM SET wal_level/);
 });
 
@@ -73,7 +73,7 @@ Deno.test("what must not be created is missed with the statement that creates it
   await pg.query("CREATE PUBLICATION narrow FOR TABLE t");
   await using reader = new Reader(configFor(pg, { publication: "narrow", tables: ["late"] }));
   const error = await failure(reader);
-  assert.equal(error.code, "config_publication");
+  assert.equal(error.code, "state_publication");
   assert.match(error.hint ?? "", /ALTER PUBLICATION "narrow" ADD TABLE "public"\."late"/);
 });
 

@@ -93,7 +93,9 @@ export function createStatement(plan: PublicationPlan, facts: ServerFacts, all: 
   }
   const tables = all.filter((table) => !table.isPartition && table.isLogged && filter.includes(table));
   if (tables.length === 0) {
-    throw new ConnectorError(`Cannot create publication "${name}": no table is selected`, {
+    const unmatched = filter.unmatched(all).map((pattern) => `"${pattern}"`).join(", ");
+    const why = unmatched === "" ? "no table is selected" : `no table matches ${unmatched}`;
+    throw new ConnectorError(`Cannot create publication "${name}": ${why}`, {
       code: "config_no_tables",
       hint:
         "Check `schemas`, `tables`, `exclude_tables` and `streams`; `discover` lists the tables there are",

@@ -5,18 +5,18 @@ import type { ServerFacts } from "./catalog.ts";
 /** As in server_version_num. Older ones lack publish_via_partition_root and wal_status. */
 export const MIN_VERSION = 130000;
 
-/** @throws {ConnectorError} `config_*` when no restart can help */
+/** @throws {ConnectorError} `state_*` when no restart can help */
 export function requireServer(facts: ServerFacts, needsStream: boolean): void {
   if (facts.version < MIN_VERSION) {
     throw new ConnectorError(`PostgreSQL ${facts.versionText} is too old: version 13 or newer is needed`, {
-      code: "config_server_version",
+      code: "state_server_version",
     });
   }
   if (facts.walLevel !== "logical" && needsStream) {
     throw new ConnectorError(
       `wal_level is "${facts.walLevel}", so the server writes no changes that could be read`,
       {
-        code: "config_wal_level",
+        code: "state_wal_level",
         hint: "Run: ALTER SYSTEM SET wal_level = 'logical'; and restart the server",
       },
     );
