@@ -1,0 +1,287 @@
+/**
+ * A client for Rivven's broker (rivvend 0.0.22): topics, publishing, reading, offsets, each with retries, throttling
+ * and a pool of connections. It depends on nothing of the runtime, so it serves as a library by itself:
+ *
+ * ```ts
+ * await using client = new RivvenClient({ servers: [{ host: "localhost", port: 9092 }] });
+ * const { partitions } = await client.ensureTopic("orders", 16);
+ * await client.publish("orders", partitionOf(key, partitions), [{ key, value }]);
+ * ```
+ */
+import { ConnectorError } from "../../../formats/data/errors.ts";
+import type { Address } from "./address.ts";
+import type { Connection } from "./connection.ts";
+import { TOPIC_EXISTS } from "./errors.ts";
+import { Pool } from "./pool.ts";
+import * as requests from "./requests.ts";
+import { Scram, ScramError } from "./scram.ts";
+import type { TlsOptions } from "./tls.ts";
+
+export interface RetryPolicy {
+  /** How often a request is tried again before its error is thrown. */
+  readonly maxRetries: number;
+  readonly initialBackoffMs: number;
+  readonly maxBackoffMs: number;
+}
+
+export interface AuthOptions {
+  /** `plain` sends the password and needs TLS. */
+  readonly mechanism: "scram-sha-256" | "plain";
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface RivvenClientOptions {
+  /** Bootstrap servers, tried in turn. */
+  readonly servers: readonly Address[];
+  /** Only logged by the broker. */
+  readonly clientId?: string;
+  /** Most connections at once; 8 when left out. */
+  readonly connections?: number;
+  /** 10 s when left out. */
+  readonly connectTimeoutMs?: number;
+  /** 30 s when left out. */
+  readonly requestTimeoutMs?: number;
+  readonly retry?: RetryPolicy;
+  readonly tls?: TlsOptions;
+  readonly auth?: AuthOptions;
+  /** Waits between tries; ends early when the signal is aborted. */
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** In [0, 1): spreads the tries of many clients. */
+  readonly random?: () => number;
+  /** Told about every failure after which a request is tried again. */
+  readonly onRetry?: (error: ConnectorError, waitMs: number) => void;
+}
+
+const RETRY: RetryPolicy = { maxRetries: 10, initialBackoffMs: 100, maxBackoffMs: 10_000 };
+/** The broker answers an over-quota request with a few ms; more than this would be a mistake. */
+const MAX_THROTTLE_MS = 5000;
+
+/** Disposing of it closes its connections; what is on its way fails. */
+export class RivvenClient implements AsyncDisposable {
+  readonly #pool: Pool;
+  readonly #retry: RetryPolicy;
+  readonly #sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly #random: () => number;
+  readonly #onRetry: (error: ConnectorError, waitMs: number) => void;
+  readonly #closing = new AbortController();
+
+  constructor(options: RivvenClientOptions) {
+    const { servers, connections = 8, connectTimeoutMs = 10_000, requestTimeoutMs = 30_000, tls, auth } =
+      options;
+    const clientId = options.clientId ?? "rivven-connect";
+    this.#pool = new Pool({
+      servers,
+      connections,
+      connectTimeoutMs,
+      requestTimeoutMs,
+      tls,
+      greet: (connection) => greet(connection, clientId, auth, tls !== undefined),
+    });
+    this.#retry = options.retry ?? RETRY;
+    this.#sleep = options.sleep ?? sleep;
+    this.#random = options.random ?? Math.random;
+    this.#onRetry = options.onRetry ?? (() => {});
+  }
+
+  /**
+   * Sends a request until it is answered: again after a lost connection, an error that may pass, a throttling answer.
+   * So a publish whose answer was lost may be there twice.
+   *
+   * @param tried what it is for: "publish to topic "orders""
+   * @throws {ConnectorError} what the broker refuses for good, or the last error when all tries failed
+   */
+  async request<Answer>(
+    request: requests.Request<Answer>,
+    tried: string,
+    timeoutMs?: number,
+  ): Promise<Answer> {
+    let retries = 0;
+    for (;;) {
+      try {
+        return await this.#pool.with((connection) => connection.send(request, tried, timeoutMs));
+      } catch (error) {
+        if (!(error instanceof ConnectorError) || !error.retryable || this.#closing.signal.aborted) {
+          throw error;
+        }
+        const isThrottled = error.code === "rate_limited_quota";
+        // Throttling is an answer: whoever obeys it is served in the end.
+        if (!isThrottled && retries++ >= this.#retry.maxRetries) throw error;
+        const waitMs = isThrottled
+          ? Math.min(error.retryAfterMs ?? 1, MAX_THROTTLE_MS)
+          : Math.max(error.retryAfterMs ?? 0, this.#backoff(retries - 1));
+        if (!isThrottled) this.#onRetry(error, waitMs);
+        await this.#sleep(waitMs, this.#closing.signal);
+      }
+    }
+  }
+
+  /** Names of all topics. */
+  async topics(): Promise<string[]> {
+    return await this.request(requests.listTopics(), "list topics");
+  }
+
+  /** How many partitions a topic has; undefined where there is no such topic. */
+  async partitions(topic: string): Promise<number | undefined> {
+    try {
+      return (await this.request(requests.getMetadata(topic), `ask about topic "${topic}"`)).partitions;
+    } catch (error) {
+      if (error instanceof ConnectorError && error.code === "not_found_topic") return undefined;
+      throw error;
+    }
+  }
+
+  /** Makes a topic where there is none. `partitions` counts only then; without it the broker's default does. */
+  async ensureTopic(topic: string, partitions?: number): Promise<{ partitions: number; isNew: boolean }> {
+    const found = await this.partitions(topic);
+    if (found !== undefined) return { partitions: found, isNew: false };
+    try {
+      const made = await this.request(requests.createTopic(topic, partitions), `create topic "${topic}"`);
+      return { partitions: made.partitions, isNew: true };
+    } catch (error) {
+      // Somebody else was faster, or our own request's answer was lost.
+      if (!(error instanceof ConnectorError && TOPIC_EXISTS.test(error.message))) throw error;
+      return { partitions: await this.partitions(topic) ?? 1, isNew: false };
+    }
+  }
+
+  /** Publishes records in order. They are on the broker's disk when this resolves; twice where an answer was lost. */
+  async publish(
+    topic: string,
+    partition: number,
+    records: readonly requests.OutgoingRecord[],
+  ): Promise<requests.PublishAnswer> {
+    return await this.request(
+      requests.publishBatch(topic, partition, records),
+      `publish to topic "${topic}"`,
+    );
+  }
+
+  /**
+   * Reads records, those at `offset` first. Fewer than asked for do not mean that there are no more. Keys and values
+   * are views into what was received.
+   */
+  async consume(options: requests.ConsumeOptions): Promise<requests.IncomingRecord[]> {
+    let { maxRecords } = options;
+    for (;;) {
+      try {
+        const tried = `read partition ${options.partition} of topic "${options.topic}"`;
+        const request = requests.consume({ ...options, maxRecords });
+        return requests.increasing(
+          await this.request(request, tried, options.maxWaitMs + 30_000),
+          options.offset,
+        );
+      } catch (error) {
+        const isTooLarge = error instanceof ConnectorError &&
+          error.code === "serialization_response_too_large";
+        if (!isTooLarge || maxRecords <= 1) throw error;
+        maxRecords >>= 1;
+      }
+    }
+  }
+
+  /** The first offset that a partition has, and the next one that it gives out. */
+  async offsets(topic: string, partition: number): Promise<{ earliest: number; latest: number }> {
+    const request = requests.getOffsetBounds(topic, partition);
+    return await this.request(request, `ask for the offsets of topic "${topic}"`);
+  }
+
+  /** The first offset at or after a time; undefined where nothing is that late. */
+  async offsetAt(topic: string, partition: number, timestampMs: number): Promise<number | undefined> {
+    const request = requests.getOffsetForTimestamp(topic, partition, timestampMs);
+    return await this.request(request, `look up a time in topic "${topic}"`);
+  }
+
+  /** Notes the next offset that a group will read. The broker keeps the last 49 of these in memory only. */
+  async commit(group: string, topic: string, partition: number, offset: number): Promise<void> {
+    const request = requests.commitOffset(group, topic, partition, offset);
+    await this.request(request, `commit offsets of group "${group}"`);
+  }
+
+  /** The next offset that a group wants to read; undefined where it never said. */
+  async committed(group: string, topic: string, partition: number): Promise<number | undefined> {
+    const request = requests.getOffset(group, topic, partition);
+    return await this.request(request, `ask for offsets of group "${group}"`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  #backoff(retries: number): number {
+    const { initialBackoffMs, maxBackoffMs } = this.#retry;
+    const ms = Math.min(initialBackoffMs * 2 ** retries, maxBackoffMs);
+    return ms * (0.5 + this.#random() / 2);
+  }
+}
+
+/** Handshake and login over a fresh connection. */
+async function greet(
+  connection: Connection,
+  clientId: string,
+  auth: AuthOptions | undefined,
+  isEncrypted: boolean,
+): Promise<void> {
+  try {
+    const { compatible, serverVersion } = await connection.send(requests.handshake(clientId), "say hello");
+    if (!compatible) {
+      throw new ConnectorError(
+        `Broker ${connection.address} speaks protocol version ${serverVersion}, and this client ${requests.PROTOCOL_VERSION}`,
+        { code: "config_broker_version", hint: "Use rivvend 0.0.22" },
+      );
+    }
+  } catch (error) {
+    // A broker with authentication refuses the handshake, before the login and after it; that says nothing.
+    if (!connection.isOpen || !(error instanceof ConnectorError) || error.code === "config_broker_version") {
+      throw error;
+    }
+    if (error.code === "rate_limited_requests") throw error;
+    if (error.code === "auth_required" && auth === undefined) throw error;
+  }
+  if (auth === undefined) return;
+  if (auth.mechanism === "plain") {
+    if (!isEncrypted) {
+      throw new ConnectorError(
+        `Cannot log in at ${connection.address}: auth.mechanism plain would send the password unencrypted`,
+        {
+          code: "auth_requires_tls",
+          hint: "Use auth.mechanism: scram-sha-256, or TLS",
+        },
+      );
+    }
+    return await connection.send(requests.saslPlain(auth.username, auth.password), "log in");
+  }
+  await scram(connection, auth);
+}
+
+async function scram(connection: Connection, { username, password }: AuthOptions): Promise<void> {
+  const utf8 = new TextEncoder();
+  const text = new TextDecoder();
+  const login = new Scram(username, password, crypto.getRandomValues(new Uint8Array(24)).toBase64());
+  try {
+    const challenge = await connection.send(requests.scramFirst(utf8.encode(login.first())), "log in");
+    const final = utf8.encode(login.final(text.decode(challenge)));
+    login.verify(text.decode(await connection.send(requests.scramFinal(final), "log in")));
+  } catch (error) {
+    if (!(error instanceof ScramError)) throw error;
+    throw new ConnectorError(`Cannot log in at ${connection.address} as "${username}": ${error.message}`, {
+      code: "auth_rejected",
+      hint: "Check auth.username and auth.password",
+      cause: error,
+    });
+  }
+}
+
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, ms);
+    if (signal?.aborted) wake();
+    else signal?.addEventListener("abort", wake, { once: true });
+  });
+}
