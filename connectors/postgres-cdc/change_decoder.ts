@@ -12,6 +12,7 @@ import { qualifiedName } from "../../formats/data/stream.ts";
 import { formatLsn, sortableLsn } from "./lsn.ts";
 import { EPOCH_MICROS, MESSAGE, readRelation, type RelationMessage, TUPLE, VALUE } from "./pgoutput.ts";
 import type { Relation } from "./relations.ts";
+import { SCHEMA_SUFFIX, type SchemaChangeTopic } from "./schema_change.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
 
 /**
@@ -30,9 +31,16 @@ export interface StreamPoint {
   readonly lastCommit: bigint;
 }
 
+/** What the stream tells beside the rows. */
+export interface DecoderExtras {
+  readonly schemaChanges?: SchemaChangeTopic;
+}
+
 const COPY_DATA = FRAME.copyData;
 const XLOG_DATA = 0x77; // w
 const KEEPALIVE = 0x6b; // k
+/** So many records may come of one message: a schema change, a delete and an insert. */
+const MOST_AT_ONCE = 3;
 /** Behind the first byte of XLogData: start, end, server clock. */
 const XLOG_HEADER = 25;
 const utf8 = new TextEncoder();
@@ -70,8 +78,11 @@ export class ChangeDecoder {
   #old: Int32Array = new Int32Array(3 * 64);
   #new: Int32Array = new Int32Array(3 * 64);
 
-  constructor(writer: BatchWriter, start: StreamPoint) {
+  readonly #schemaChanges: SchemaChangeTopic | undefined;
+
+  constructor(writer: BatchWriter, start: StreamPoint, { schemaChanges }: DecoderExtras = {}) {
     this.#writer = writer;
+    this.#schemaChanges = schemaChanges;
     this.#lsn = this.receivedLsn = start.lsn;
     this.#lastCommit = start.lastCommit;
     this.#resumeLsn = start.index > 0 ? start.lsn : undefined;
@@ -120,7 +131,7 @@ export class ChangeDecoder {
     // The caller may have had to hand on a batch first.
     if (this.#finished !== undefined) return this.#finished;
     for (;;) {
-      if (writer.length + 2 > MAX_RECORDS || writer.isFull) return "full";
+      if (writer.length + MOST_AT_ONCE > MAX_RECORDS || writer.isFull) return "full";
       if (!wire.nextFrame()) return "more";
       const { bytes, frameStart } = wire;
       if (wire.frameType === COPY_DATA) {
@@ -242,7 +253,9 @@ export class ChangeDecoder {
     const relation = this.#relation(view, at);
     const index = this.#index++;
     if (bytes[at + 4] !== TUPLE.new) throw malformed("an insert has no row");
-    if (index < this.#skipBelow || !relation.isSelected) return;
+    if (!relation.isSelected) return;
+    if (index < this.#skipBelow) return this.#skip(relation, index);
+    if (relation.news !== undefined) this.#announce(relation, index);
     this.#writer.begin(relation.stream, "insert", this.#timeMicros, this.#group, index);
     const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
     this.#end(relation, unavailable);
@@ -253,7 +266,9 @@ export class ChangeDecoder {
     const index = this.#index++;
     const kind = bytes[at + 4];
     if (kind !== TUPLE.key && kind !== TUPLE.old) throw malformed("a delete has no row");
-    if (index < this.#skipBelow || !relation.isSelected) return;
+    if (!relation.isSelected) return;
+    if (index < this.#skipBelow) return this.#skip(relation, index);
+    if (relation.news !== undefined) this.#announce(relation, index);
     this.#writer.begin(relation.stream, "delete", this.#timeMicros, this.#group, index);
     this.#row("before", relation, bytes, view, at + 5, end, kind === TUPLE.key);
     this.#writer.end(this.#own);
@@ -267,14 +282,16 @@ export class ChangeDecoder {
     const writer = this.#writer;
     if (kind === TUPLE.new) {
       this.#index++;
-      if (index < this.#skipBelow || !relation.isSelected) return;
+      if (!relation.isSelected) return;
+      if (index < this.#skipBelow) return this.#skip(relation, index);
+      if (relation.news !== undefined) this.#announce(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
       const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
       return this.#end(relation, unavailable);
     }
     if (kind !== TUPLE.key && kind !== TUPLE.old) throw malformed("an update has no row");
     this.#index += 2;
-    if (this.#index <= this.#skipBelow || !relation.isSelected) return;
+    if (!relation.isSelected) return;
     const isKeyOnly = kind === TUPLE.key;
     const count = relation.columns.length;
     if (this.#old.length < 3 * count) {
@@ -285,7 +302,8 @@ export class ChangeDecoder {
     if (bytes[newAt] !== TUPLE.new) throw malformed("an update has no new row");
     this.#locate(this.#new, count, bytes, view, newAt + 1, end);
     if (!this.#keyChanged(relation, bytes)) {
-      if (index < this.#skipBelow) return;
+      if (index < this.#skipBelow) return this.#skip(relation, index);
+      if (relation.news !== undefined) this.#announce(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
       this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
       const unavailable = this.#located(
@@ -300,10 +318,12 @@ export class ChangeDecoder {
     }
     // Another key is another row for whoever stores by key: the old one goes, the new one comes.
     if (index >= this.#skipBelow) {
+      if (relation.news !== undefined) this.#announce(relation, index);
       writer.begin(stream, "delete", this.#timeMicros, this.#group, index);
       this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
       writer.end(this.#keyChangeOwn());
-    }
+    } else this.#skip(relation, index);
+    if (index + 1 < this.#skipBelow) return this.#skip(relation, index + 1);
     writer.begin(stream, "insert", this.#timeMicros, this.#group, index + 1);
     const unavailable = this.#located(
       "after",
@@ -317,6 +337,34 @@ export class ChangeDecoder {
     else {writer.end(
         utf8.encode(`${this.#ownText},"key_changed":true${unavailableMember(relation, unavailable)}`),
       );}
+  }
+
+  /** A record that was delivered before reading was resumed inside its transaction. */
+  #skip(relation: Relation, index: number): void {
+    relation.news?.announce({ lsn: this.#lsn, index });
+    relation.news = undefined;
+  }
+
+  /**
+   * A table's first record since it has changed, number `index` of the transaction, is preceded by what has changed.
+   * That has the index before, with a suffix, so that it sorts in between; there is none before 0, so it then
+   * stands in a group between this transaction and the last one, whose commits are further apart than a byte.
+   */
+  #announce(relation: Relation, index: number): void {
+    const { news } = relation;
+    relation.news = undefined;
+    if (news === undefined || news.isAnnounced) return;
+    news.announce({ lsn: this.#lsn, index });
+    if (this.#schemaChanges === undefined) return;
+    news.write(this.#writer, this.#schemaChanges, {
+      timeMicros: this.#timeMicros,
+      lsn: this.#lsn,
+      own: this.#own,
+      ...(index > 0
+        ? { group: this.#group, index: index - 1 }
+        : { group: sortableLsn(this.#lsn - 1n), index: 0 }),
+      suffix: SCHEMA_SUFFIX,
+    });
   }
 
   #keyChangeOwn(): Uint8Array {

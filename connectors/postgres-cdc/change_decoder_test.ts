@@ -191,8 +191,10 @@ Deno.test("resuming behind any change skips exactly what is behind it; numbers d
     const again = [...relations, ...MESSAGES.slice(begin)].map(frame);
     const { records } = decode(await wireWith(again), { lsn, index: Number(index) + 1, lastCommit: 0n });
     const rest = all.slice(i + 1);
+    // The history of schemas, which is not here, knows the versions that were announced before.
+    const unversioned = (record: DataRecord) => short(record).with(0, short(record)[0]!.replace(/\/\d+/, ""));
     // A change of the key is two records with two numbers; other updates with an old row have one, and the next is free.
-    assert.deepEqual(records.map(short), rest.map(short), String(all[i].order));
+    assert.deepEqual(records.map(unversioned), rest.map(unversioned), String(all[i].order));
   }
   const some = decode(await wireWith(frames), START, ({ name }) => name === "d").records;
   assert.deepEqual(some.map(short), all.filter(({ stream }) => stream.name === "d").map(short));

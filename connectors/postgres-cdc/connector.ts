@@ -5,6 +5,7 @@ import type { ConnectorDefinition, Permissions } from "../contract.ts";
 import { addressText, isSocket, serversOf, socketPath } from "./address.ts";
 import { completeLogin } from "./login.ts";
 import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_keys.ts";
+import type { SchemaChangeTopic } from "./schema_change.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
 import example from "./example.gen.ts";
 
@@ -27,6 +28,7 @@ export interface PostgresConfig extends TypeOptions, LoginConfig {
     readonly exclude_tables: readonly string[];
   };
   readonly status_update_interval_ms: number;
+  readonly schema_change_topic: SchemaChangeTopic;
 }
 
 const patterns = (what: string) =>
@@ -111,6 +113,18 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
     .describe(
       "Longest pause between two messages to the server about how far the sinks are, in milliseconds",
     ),
+  schema_change_topic: z.strictObject({
+    enabled: z.boolean().default(false).describe(
+      "Sends a record before the first one of a table that is new or was changed",
+    ),
+    topic_name: z.string().min(1).optional().describe(
+      "Topic of these records; without it the source's name with .schema_changes",
+    ),
+    include_columns: z.boolean().default(true).describe("They list the columns, now and before"),
+    schemas: z.array(z.string().min(1)).default([]).describe(
+      "Only of tables in these schemas, by exact name; empty: of all captured tables",
+    ),
+  }).prefault({}).describe("Records of changed tables"),
   ...typeOptions,
 }).superRefine(refineLogin) as unknown as z.ZodType<PostgresConfig>;
 

@@ -231,9 +231,15 @@ export class Reading {
       writer,
       types,
       book,
-      history,
-      schemaChanges: this.#schemaChanges,
-      announcedAt: snapshotPlace(resumeAt),
+      announce: async (stream, to, { timeMicros, own }) => {
+        const news = book.news(stream);
+        if (!news) return;
+        news.announce(snapshotPlace(resumeAt));
+        await history.save(0n);
+        // Rows are in the group of the attempt, which is at least 1.
+        const [group, index] = ["0".repeat(16), 0];
+        news.write(to, this.#schemaChanges, { timeMicros, lsn: shownLsn, group, index, own });
+      },
       tables,
       snapshotName: exported?.snapshotName,
       // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for

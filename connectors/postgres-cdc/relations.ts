@@ -3,6 +3,8 @@ import { type WriterColumn, writerColumns } from "../../formats/data/batch_write
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Table } from "./catalog.ts";
 import type { RelationMessage } from "./pgoutput.ts";
+import { StreamNews } from "./schema_change.ts";
+import { SchemaHistory } from "./schema_history.ts";
 import type { TypeCatalog, ValueWriter } from "./types/mod.ts";
 
 /** A column as it is sent, by the snapshot's SELECT or by a Relation message. */
@@ -18,6 +20,8 @@ export interface Relation {
   readonly stream: Stream;
   /** Whether its changes are wanted. */
   readonly isSelected: boolean;
+  /** What has to be announced before the first record; undefined: nothing, or it has been. */
+  news: StreamNews | undefined;
   /** By place in the row. */
   readonly columns: readonly WriterColumn[];
   readonly writers: readonly ValueWriter[];
@@ -33,11 +37,14 @@ export interface Relation {
  */
 export class StreamBook {
   readonly #database: string;
-  readonly #bySignature = new Map<string, Stream>();
-  readonly #versions = new Map<number, number>();
+  readonly #history: SchemaHistory;
+  /** By OID: the Stream that was made last, and what it was made of. */
+  readonly #made = new Map<number, { readonly stream: Stream; readonly signature: string }>();
+  readonly #news = new WeakMap<Stream, StreamNews>();
 
-  constructor(database: string) {
+  constructor(database: string, history: SchemaHistory = new SchemaHistory()) {
     this.#database = database;
+    this.#history = history;
   }
 
   /** @param table what the catalog has now, which may be newer than the columns; undefined: it is dropped already */
@@ -48,17 +55,25 @@ export class StreamBook {
     table: Table | undefined,
     types: TypeCatalog,
   ): Stream {
-    const signature = JSON.stringify([
-      oid,
+    const typmods = columns.map(({ typmod }) => typmod);
+    const last = this.#history.last(oid);
+    const signature = signatureOf(
       schema,
       name,
       key,
-      columns.map((c) => [c.name, c.type, c.typmod]),
-    ]);
-    const known = this.#bySignature.get(signature);
-    if (known) return known;
-    const version = (this.#versions.get(oid) ?? 0) + 1;
-    this.#versions.set(oid, version);
+      columns.map((column) => [column.name, column.type]),
+      typmods,
+    );
+    const isKnown = last !== undefined && signature === signatureOf(
+          last.schema,
+          last.name,
+          last.key,
+          last.columns.map((column) => [column.name, column.type_id]),
+          last.typmods,
+        );
+    const version = isKnown ? last.version : this.#history.nextVersion(schema, name);
+    const made = this.#made.get(oid);
+    if (made?.signature === signature && made.stream.version === version) return made.stream;
     const stream: Stream = {
       name,
       namespace: schema,
@@ -77,9 +92,39 @@ export class StreamBook {
       payload: "row",
       version,
     };
-    this.#bySignature.set(signature, stream);
+    this.#made.set(oid, { stream, signature });
+    if (!isKnown) {
+      const primaryKey = table?.primaryKey ?? key;
+      const described = stream.columns!.map(({ name, nativeType, nullable, default: value }, i) => ({
+        name,
+        type_name: nativeType ?? String(columns[i].type),
+        type_id: columns[i].type,
+        position: i + 1,
+        nullable,
+        primary_key: primaryKey.includes(name),
+        ...(value === undefined ? {} : { default_value: value }),
+      }));
+      const now = { version, oid, schema, name, key, columns: described, typmods };
+      this.#news.set(stream, new StreamNews(this.#history, stream, now, last));
+    }
     return stream;
   }
+
+  /** What is to be announced before the first record of a Stream; undefined: it has been. */
+  news(stream: Stream): StreamNews | undefined {
+    const news = this.#news.get(stream);
+    return news?.isAnnounced ? undefined : news;
+  }
+}
+
+function signatureOf(
+  schema: string,
+  name: string,
+  key: readonly string[],
+  columns: readonly (readonly [name: string, type: number])[],
+  typmods: readonly number[],
+): string {
+  return JSON.stringify([schema, name, key, columns, typmods]);
 }
 
 /**
@@ -122,6 +167,7 @@ export function makeRelation(
     oid: message.oid,
     stream,
     isSelected,
+    news: book.news(stream),
     columns: writerColumns(stream),
     writers: columns.map(({ type, typmod }) => types.writer(type, typmod)),
     isIdentity: columns.map((column) => isFull || column.isIdentity),

@@ -10,7 +10,7 @@ import { type Batch, batchFromData } from "../../formats/data/batch.ts";
 import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Clock, Logger, SourceProgress } from "../contract.ts";
-import { ChangeDecoder, type StreamPoint } from "./change_decoder.ts";
+import { ChangeDecoder, type DecoderExtras, type StreamPoint } from "./change_decoder.ts";
 import { type Connection, quoteIdentifier, quoteLiteral } from "./connection.ts";
 import { describeEndpoint } from "./endpoint.ts";
 import { connectorError, serverError } from "./errors.ts";
@@ -18,6 +18,7 @@ import { formatLsn } from "./lsn.ts";
 import { EPOCH_MICROS, type RelationMessage } from "./pgoutput.ts";
 import type { PostgresPosition } from "./position.ts";
 import type { Relation } from "./relations.ts";
+import type { SchemaHistory } from "./schema_history.ts";
 import { FRAME, type Wire, WireClosed } from "./wire.ts";
 
 /** More than this in one window means that there is a backlog. */
@@ -54,6 +55,9 @@ export interface ReplicationOptions {
   /** What is known to be durable before anything is read; 0: nothing. */
   readonly flushed: bigint;
   readonly writer: BatchWriter;
+  readonly extras: DecoderExtras;
+  /** What the stream announces; saved before the batch that does it is handed on. */
+  readonly history: SchemaHistory;
   readonly position: (point: StreamPoint) => PostgresPosition;
   readonly relation: (message: RelationMessage) => Promise<Relation>;
   /** Who reads from the slot at the moment, for messages. */
@@ -80,7 +84,7 @@ export class Replication {
 
   constructor(options: ReplicationOptions) {
     this.#options = options;
-    this.#decoder = new ChangeDecoder(options.writer, options.start);
+    this.#decoder = new ChangeDecoder(options.writer, options.start, options.extras);
     this.#flushed = options.flushed;
   }
 
@@ -178,7 +182,7 @@ export class Replication {
   }
 
   async *#batches(wire: Wire, signal: AbortSignal): AsyncGenerator<Batch> {
-    const { writer, clock, position } = this.#options;
+    const { writer, clock, position, history } = this.#options;
     const decoder = this.#decoder;
     let handedOn = decoder.point;
     let handedOnMs = clock.monotonicMs();
@@ -203,6 +207,7 @@ export class Replication {
         handedOn = decoder.point;
         handedOnMs = clock.monotonicMs();
         this.#progress();
+        if (history.isUnsaved) await history.save(this.#flushed);
         yield batchFromData(writer.finish(position(handedOn)));
         writer.lane = "stream";
         continue;

@@ -33,6 +33,12 @@ export interface SnapshotOptions {
   readonly writer: BatchWriter;
   readonly types: TypeCatalog;
   readonly book: StreamBook;
+  /** Called before the first row of a table, with an empty batch, to write there what is new about the table. */
+  readonly announce: (
+    stream: Stream,
+    writer: BatchWriter,
+    what: { readonly timeMicros: bigint; readonly own: Uint8Array },
+  ) => Promise<void>;
   readonly tables: readonly SnapshotTable[];
   /** The exported snapshot to read; undefined: the state at this moment. */
   readonly snapshotName: string | undefined;
@@ -70,7 +76,8 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Ba
     const skipped = options.tables.length - tables.length;
     for (let t = 0; t < tables.length; t++) {
       const { table } = tables[t];
-      const reader = new TableReader(wire, writer, streamOf(tables[t], book, types), {
+      const columns = streamOf(tables[t], book, types);
+      const reader = new TableReader(wire, writer, columns, {
         own,
         timeMicros,
         group: String(options.attempt).padStart(16, "0"),
@@ -78,6 +85,7 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Ba
         isLast: t === tables.length - 1,
       });
       writer.lane = `snapshot/${tableName(table)}/${options.attempt}`;
+      await options.announce(columns.stream, writer, { timeMicros, own });
       const progress = (tablesDone: number) => {
         options.progress({
           phase: "snapshot",
