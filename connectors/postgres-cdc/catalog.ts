@@ -105,6 +105,11 @@ export class Catalog implements AsyncDisposable {
     return await this.#connection;
   }
 
+  /** The control connection itself, for what it knows of how it came about. */
+  async connection(): Promise<Connection> {
+    return await this.#open();
+  }
+
   /** Fails what is under way, also a connection that is just being opened. */
   interrupt(): void {
     this.#interrupted.abort();

@@ -6,6 +6,7 @@ import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } 
 import { Connection, quoteIdentifier } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { describeEndpoint, type Endpoint } from "./endpoint.ts";
+import { protectionOf } from "./protection.ts";
 import {
   addTablesStatement,
   createStatement,
@@ -35,6 +36,7 @@ export async function checkSource(source: CheckedSource, report: CheckReport): P
   const facts = await reported("connection", report, () => catalog.facts());
   if (!facts) return;
   report(ok("connection", `PostgreSQL ${facts.versionText}, ${describeEndpoint(endpoint)}`));
+  report(protectionOf(await catalog.connection(), "control"));
   checkServer(facts, config, report);
   const isStreaming = config.snapshot.mode !== "initial_only";
   if (isStreaming) {
@@ -108,6 +110,7 @@ async function checkReplication(
       "replication",
       new AbortController().signal,
     );
+    report(protectionOf(connection, "replication"));
     return connection.pid;
   });
   if (opened) report(ok("replication", `Role "${endpoint.user}" can open a replication connection`));

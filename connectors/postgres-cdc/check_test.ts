@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { makeAuthority, tlsSettings } from "../../tests/servers/certificates.ts";
+import { requireServer } from "../../tests/servers/missing.ts";
 import { startPostgres } from "../../tests/servers/postgres.ts";
 import type { CheckFinding } from "../contract.ts";
 import { openSource } from "./source.ts";
@@ -67,6 +69,47 @@ Deno.test("check() says what is wrong with the server, the slot and the selectio
   assert.equal(findings.get("tables")!.blame, "config");
   assert.equal(findings.get("wal_level")!.blame, "environment");
   assert.equal(findings.get("max_slot_wal_keep_size")!.status, "warning");
+});
+
+Deno.test("check() says of each connection how it is protected", async (t) => {
+  await using ca = await requireServer(t, makeAuthority);
+  if (ca === undefined) return;
+  const server = await ca.signed("server", { name: "localhost", names: ["DNS:localhost"] });
+  await using pg = await startPostgres({ settings: tlsSettings(server) });
+  await pg.query("CREATE TABLE t (id int PRIMARY KEY)");
+  const said = async (keys: Record<string, unknown>) => {
+    const messages: string[] = [];
+    await using source = openSource(configFor(pg, keys), testContext());
+    await source.check(({ name, message, status }) =>
+      name === "ssl" && messages.push(`${status} ${message}`)
+    );
+    return messages;
+  };
+  const verified = { host: "localhost", tls: { mode: "verify-full", ca_cert_path: ca.caPath } };
+  const [control, replication, ...more] = await said(verified);
+  assert.match(
+    control,
+    /^ok control connection: TLS.*, certificate and host name verified, login by SCRAM-SHA-256-PLUS$/,
+  );
+  assert.match(replication, /^ok replication connection: TLS/);
+  assert.deepEqual(more, []);
+  assert.deepEqual(await said({ tls: { mode: "disable" } }), [
+    "ok control connection: not encrypted, login by SCRAM-SHA-256",
+    "ok replication connection: not encrypted, login by SCRAM-SHA-256",
+  ]);
+  const refused = await check(configFor(pg, { tls: { mode: "verify-full" } }));
+  assert.deepEqual(failures(refused), ["connection"]);
+  assert.equal(refused.get("connection")!.blame, "environment");
+});
+
+Deno.test("check() does not wait for a lock for ever", async () => {
+  await using pg = await startPostgres();
+  await pg.query("CREATE TABLE t (id int PRIMARY KEY)");
+  await pg.query("BEGIN; LOCK pg_publication IN ACCESS EXCLUSIVE MODE");
+  const findings = await check(configFor(pg, { options: "-c statement_timeout=200" }));
+  assert.deepEqual(failures(findings), ["publication"]);
+  assert.match(findings.get("publication")!.message, /statement timeout/);
+  assert.match(findings.get("publication")!.hint!, /took longer than allowed/);
 });
 
 Deno.test("check() of a server that is not there has one finding", async () => {

@@ -11,6 +11,9 @@ import { parseLsn } from "./lsn.ts";
 import type { PostgresPosition } from "./position.ts";
 import { Reading } from "./reading.ts";
 
+/** Well below the time that a whole check has. */
+const CHECK_STATEMENT_MS = 10_000;
+
 export function openSource(config: PostgresConfig, context: SourceContext): Source {
   return new PostgresSource(config, context);
 }
@@ -62,10 +65,13 @@ class PostgresSource implements Source {
 
   async check(report: CheckReport): Promise<void> {
     const { clock, streams } = this.#context;
+    // A statement that waits for a lock is a finding, too.
+    const endpoint = { ...this.#endpoint, statementTimeoutMs: CHECK_STATEMENT_MS };
+    await using catalog = new Catalog(endpoint, clock, this.#config);
     await checkSource({
-      catalog: this.#catalog,
+      catalog,
       clock,
-      endpoint: this.#endpoint,
+      endpoint,
       config: this.#config,
       filter: this.#filter,
       publicationPlan: publicationPlan(this.#config, this.#filter, streams),
