@@ -117,6 +117,8 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   #headers: (readonly Header[] | undefined)[] | undefined;
 
   #frame!: Frame;
+  /** Between `begin` and `end`. */
+  #isOpen = false;
   #hasBefore = false;
   #hasAfter = false;
   #group: string | undefined;
@@ -165,6 +167,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     suffix?: string,
   ): void {
     const i = this.length;
+    this.#isOpen = true;
     this.stream = stream;
     this.operation = operation;
     this.timeMicros = timeMicros;
@@ -266,6 +269,34 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     operations[i] = operationIndex(this.operation);
     if (this.#suffix !== undefined) (this.#suffixes ??= [])[i] = this.#suffix;
     this.length++;
+    this.#isOpen = false;
+  }
+
+  /** Right after the `end` of a delete: its tombstone, with its key, behind it in order. Nothing where it has no key. */
+  tombstone(): void {
+    const { spans } = this.#columns;
+    const ended = (this.length - 1) * SPAN_WIDTH + KEY;
+    if (spans[ended] === ABSENT) return;
+    this.begin(this.stream, "tombstone", this.timeMicros, this.#group, this.orderIndex, ".1");
+    const at = this.length * SPAN_WIDTH + KEY;
+    spans[at] = spans[ended];
+    spans[at + 1] = spans[ended + 1];
+    this.end(this.#own);
+  }
+
+  /**
+   * Takes back a record that was begun, and ended ones, until `length` are left: a row that can't be written to its end
+   * leaves nothing behind.
+   */
+  rollback(length: number): void {
+    if (length === this.length && !this.#isOpen) return;
+    if (this.#inSide) this.#swap();
+    this.at = this.#columns.spans[length * SPAN_WIDTH + TEXT];
+    this.length = length;
+    this.#isOpen = false;
+    for (const list of [this.#suffixes, this.#headers]) {
+      if (list && list.length > length) list.length = length;
+    }
   }
 
   /** A key that is not made of columns of the row: a queue's own bytes, or one that was made elsewhere. */

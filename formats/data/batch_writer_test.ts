@@ -496,3 +496,65 @@ Deno.test("the time of reading is asked once a batch", () => {
   assert.equal(JSON.parse(text(second.bytes)!).ts_us, 2);
   assert.equal(finished(writer).readAtMicros, 3n, "a batch that only moves the position");
 });
+
+Deno.test("a record that was begun, and ended ones, can be taken back in every layout and at every step", () => {
+  for (const layout of LAYOUTS) {
+    const expected = writerOf({ layout });
+    insert(expected, 1);
+    insert(expected, 4, "last");
+    for (const wayInto of [0, 1, 2, 3]) {
+      const writer = writerOf({ layout });
+      insert(writer, 1);
+      writer.rollback(1);
+      writer.begin(ORDERS, "delete", 1n, "g", 2);
+      writer.headers([["name", "text"]]);
+      writer.beginRow("before");
+      writer.column(column);
+      writer.value(2);
+      writer.endRow();
+      writer.end(utf8(',"own":1'));
+      writer.tombstone();
+      writer.begin(ORDERS, "update", 1n, "g", 3);
+      if (wayInto > 0) writer.beginRow("before");
+      if (wayInto > 1) {
+        writer.column(column);
+        writer.value(3);
+        writer.endRow();
+        writer.beginRow("after");
+      }
+      if (wayInto > 2) writer.column(column);
+      writer.rollback(1);
+      insert(writer, 4, "last");
+      const batch = finished(writer);
+      assert.equal(text(batch.bytes), text(finished(expected).bytes));
+      assert.deepEqual(batch.records.map(({ key, order, headers }) => [key, order, headers]), [
+        [{ id: 1n }, orderText("g", 1), undefined],
+        [{ id: 4n }, orderText("g", 4), undefined],
+      ]);
+      insert(expected, 1);
+      insert(expected, 4, "last");
+    }
+  }
+});
+
+Deno.test("a tombstone has the key of its delete and stands behind it; without a key there is none", () => {
+  const writer = writerOf({ layout: "standard" });
+  for (const hasKey of [true, false]) {
+    writer.begin(ORDERS, "delete", 5n, "g", 7);
+    writer.beginRow("before");
+    writer.column(hasKey ? column : writerColumn("customer"));
+    writer.value(3);
+    writer.endRow();
+    writer.end();
+    writer.tombstone();
+  }
+  const { records } = finished(writer);
+  assert.deepEqual(
+    records.map(({ operation, key, order, timeMicros }) => [operation, key, order, timeMicros]),
+    [
+      ["delete", { id: 3n }, orderText("g", 7), 5n],
+      ["tombstone", { id: 3n }, orderText("g", 7, ".1"), 5n],
+      ["delete", undefined, orderText("g", 7), 5n],
+    ],
+  );
+});
