@@ -22,6 +22,8 @@ export interface Table {
   /** In key order. */
   readonly primaryKey: readonly string[];
   readonly identityIndex: readonly string[];
+  /** Columns of a unique index that are never null, in index order; the shortest such index but the primary key's. */
+  readonly uniqueIndex: readonly string[];
   readonly columns: readonly TableColumn[];
   /** The planner's estimate; undefined when the table was never analysed. */
   readonly estimatedRows: number | undefined;
@@ -176,6 +178,11 @@ export class Catalog implements AsyncDisposable {
     return types;
   }
 
+  /** Reads the types again: one that is known may have been altered. */
+  async refreshTypes(): Promise<void> {
+    (await this.types()).add(await this.#typeRows());
+  }
+
   async #typeRows(): Promise<TextRow[]> {
     return await this.query("Cannot read the types", TYPE_QUERY);
   }
@@ -204,6 +211,17 @@ SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind::te
     FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
     WHERE i.indrelid = c.oid AND i.indisreplident AND k.place <= i.indnkeyatts) AS identity_index,
+  (SELECT (SELECT json_agg(a.attname ORDER BY k.place)::text
+      FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+      WHERE k.place <= i.indnkeyatts)
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+    WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indisprimary AND i.indimmediate AND i.indisvalid
+      AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE k.place <= i.indnkeyatts AND NOT a.attnotnull)
+    ORDER BY i.indnkeyatts, x.relname LIMIT 1) AS unique_index,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8, 'typmod', a.atttypmod,
       'notNull', a.attnotnull, 'generated', a.attgenerated,
       'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END) ORDER BY a.attnum)::text
@@ -226,6 +244,7 @@ function readTable(row: TextRow): Table {
     replicaIdentity: row.replica_identity as Table["replicaIdentity"],
     primaryKey: list("primary_key"),
     identityIndex: list("identity_index"),
+    uniqueIndex: list("unique_index"),
     columns: columns.map((column) => ({ ...column, default: column.default ?? undefined })),
     estimatedRows: estimatedRows >= 0 ? estimatedRows : undefined,
     isReadable: row.is_readable === "true",

@@ -4,15 +4,29 @@
  *
  * Order of the records: the group is the commit LSN of the transaction, the index counts what the wire carries, wanted
  * or not: one for an insert, a delete, an update without an old row, a message; two for an update with an old row,
- * because it may become a delete and an insert; one for each table of a truncate.
+ * because it may become a delete and an insert; one for each table of a truncate. A tombstone has the number of its
+ * delete and ".1". A message that is no part of a transaction is a group of its own, see #message.
  */
 import { type BatchWriter, MAX_RECORDS } from "../../formats/data/batch_writer.ts";
 import { ConnectorError, RecordError } from "../../formats/data/errors.ts";
-import { qualifiedName } from "../../formats/data/stream.ts";
+import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import { formatLsn, sortableLsn } from "./lsn.ts";
-import { EPOCH_MICROS, MESSAGE, readRelation, type RelationMessage, TUPLE, VALUE } from "./pgoutput.ts";
+import {
+  EPOCH_MICROS,
+  type LogicalMessage,
+  MESSAGE,
+  readLogicalMessage,
+  readOrigin,
+  readRelation,
+  readTruncate,
+  type RelationMessage,
+  TRUNCATE,
+  TUPLE,
+  VALUE,
+} from "./pgoutput.ts";
 import type { Relation } from "./relations.ts";
 import { SCHEMA_SUFFIX, type SchemaChangeTopic } from "./schema_change.ts";
+import { MESSAGE_COLUMNS, messageStream, PLAIN_CHANGES, type WantedChanges } from "./wanted.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
 
 /**
@@ -31,22 +45,44 @@ export interface StreamPoint {
   readonly lastCommit: bigint;
 }
 
+/** A row of the batch that lacks values, because the server did not send what has not changed. */
+export interface UnsentValues {
+  /** The record's number in the batch. */
+  readonly record: number;
+  readonly relation: Relation;
+  /** Places of the columns. */
+  readonly places: readonly number[];
+  /** By `relation.rowPlaces`: the values by which the row can be found. */
+  readonly key: readonly string[];
+}
+
 /** What the stream tells beside the rows. */
 export interface DecoderExtras {
   readonly schemaChanges?: SchemaChangeTopic;
+  readonly wanted?: WantedChanges;
 }
 
 const COPY_DATA = FRAME.copyData;
 const XLOG_DATA = 0x77; // w
 const KEEPALIVE = 0x6b; // k
-/** So many records may come of one message: a schema change, a delete and an insert. */
-const MOST_AT_ONCE = 3;
+/** So many records may come of one message: a schema change, a delete, its tombstone and an insert. */
+const MOST_AT_ONCE = 4;
 /** Behind the first byte of XLogData: start, end, server clock. */
 const XLOG_HEADER = 25;
 const utf8 = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Ends the reading of a change that is read again once the types were looked up. */
+class StaleTypes extends Error {
+  constructor(readonly relation: Relation) {
+    super();
+  }
+}
 
 export class ChangeDecoder {
   pendingRelation: RelationMessage | undefined;
+  /** Set with `pendingRelation`: a value did not fit its type, so the type may have changed since it was looked up. */
+  typesAreStale = false;
   serverError: ServerError | undefined;
   /** Set by a keepalive that asks for an answer; whoever answers clears it. */
   replyRequested = false;
@@ -56,7 +92,16 @@ export class ChangeDecoder {
   lastCommitMicros: bigint | undefined;
 
   readonly #writer: BatchWriter;
+  readonly #wanted: WantedChanges;
   readonly #relations = new Map<number, Relation>();
+  /** A truncate of more tables than a batch has room for: those whose records are still to come. */
+  readonly #truncated: { own: Uint8Array; relations: Relation[] } = { own: new Uint8Array(), relations: [] };
+  readonly #unsent: UnsentValues[] = [];
+  /** Where to go back to when the change that is being read has to be read again: records written, and the index. */
+  #undoLength = 0;
+  #undoIndex = 0;
+  /** The frame before was not understood with the types as they were known, and is read again with newer ones. */
+  #isRetry = false;
   #finished: "error" | "end" | undefined;
 
   // Between transactions: everything before is decoded. Inside one: its commit LSN.
@@ -80,9 +125,14 @@ export class ChangeDecoder {
 
   readonly #schemaChanges: SchemaChangeTopic | undefined;
 
-  constructor(writer: BatchWriter, start: StreamPoint, { schemaChanges }: DecoderExtras = {}) {
+  constructor(
+    writer: BatchWriter,
+    start: StreamPoint,
+    { schemaChanges, wanted = PLAIN_CHANGES }: DecoderExtras = {},
+  ) {
     this.#writer = writer;
     this.#schemaChanges = schemaChanges;
+    this.#wanted = wanted;
     this.#lsn = this.receivedLsn = start.lsn;
     this.#lastCommit = start.lastCommit;
     this.#resumeLsn = start.index > 0 ? start.lsn : undefined;
@@ -109,6 +159,11 @@ export class ChangeDecoder {
     this.pendingRelation = undefined;
   }
 
+  /** Rows of the batch that lack values, where the configuration wants them read; asked once a batch. */
+  takeUnsent(): UnsentValues[] {
+    return this.#unsent.splice(0);
+  }
+
   /**
    * Decodes what has arrived.
    *
@@ -119,6 +174,13 @@ export class ChangeDecoder {
     try {
       return this.#run(wire);
     } catch (error) {
+      if (error instanceof StaleTypes) {
+        this.#writer.rollback(this.#undoLength);
+        this.#index = this.#undoIndex;
+        this.#isRetry = this.typesAreStale = true;
+        this.pendingRelation = error.relation.message;
+        return "relation";
+      }
       if (error instanceof RangeError) {
         throw malformed(`the message is cut short (${error.message})`, error);
       }
@@ -130,13 +192,23 @@ export class ChangeDecoder {
     const writer = this.#writer;
     // The caller may have had to hand on a batch first.
     if (this.#finished !== undefined) return this.#finished;
+    if (this.#isRetry) {
+      this.#change(wire, wire.frameStart + XLOG_HEADER, wire.frameEnd);
+      this.#isRetry = this.typesAreStale = false;
+    }
     for (;;) {
-      if (writer.length + MOST_AT_ONCE > MAX_RECORDS || writer.isFull) return "full";
+      if (this.#isFull) return "full";
+      if (this.#truncated.relations.length > 0) {
+        this.#truncate();
+        continue;
+      }
       if (!wire.nextFrame()) return "more";
       const { bytes, frameStart } = wire;
       if (wire.frameType === COPY_DATA) {
         const kind = bytes[frameStart];
         if (kind === XLOG_DATA) {
+          this.#undoLength = writer.length;
+          this.#undoIndex = this.#index;
           this.#change(wire, frameStart + XLOG_HEADER, wire.frameEnd);
           if (this.pendingRelation !== undefined) return "relation";
         } else if (kind === KEEPALIVE) this.#keepalive(wire.view, frameStart + 1, wire.frameEnd);
@@ -150,6 +222,10 @@ export class ChangeDecoder {
         throw malformed(`an unexpected frame (${wire.frameType})`);
       }
     }
+  }
+
+  get #isFull(): boolean {
+    return this.#writer.length + MOST_AT_ONCE > MAX_RECORDS || this.#writer.isFull;
   }
 
   /** PostgreSQL documentation, "Streaming Replication Protocol", primary keepalive message. */
@@ -180,14 +256,11 @@ export class ChangeDecoder {
         this.pendingRelation = readRelation(bytes, view, at + 1, end);
         return;
       case MESSAGE.truncate:
-        this.#expectTransaction();
-        this.#index += Math.max(0, view.getInt32(at + 1));
-        return;
+        return this.#truncates(view, at + 1, end);
       case MESSAGE.message:
-        // Messages that are no part of a transaction are sent where they were written: between others.
-        if ((view.getUint8(at + 1) & 1) !== 0) this.#index++;
-        return;
+        return this.#message(readLogicalMessage(bytes, view, at + 1, end), view.getBigInt64(at - 8));
       case MESSAGE.origin:
+        return this.#origin(bytes, view, at + 1, end);
       case MESSAGE.type: // types are looked up in the catalog when a relation has one that is not known
         return;
       default:
@@ -241,9 +314,101 @@ export class ChangeDecoder {
     if (!this.#inTransaction) throw malformed("a change stands outside a transaction");
   }
 
+  /** The transaction was replicated to the server from elsewhere (CREATE SUBSCRIPTION, or another tool). */
+  #origin(bytes: Uint8Array, view: DataView, at: number, end: number): void {
+    this.#expectTransaction();
+    const { lsn, name } = readOrigin(bytes, view, at, end);
+    this.#ownText += `,"origin":${JSON.stringify(name)},"origin_lsn":"${formatLsn(lsn)}"`;
+    this.#own = utf8.encode(this.#ownText);
+  }
+
+  #truncates(view: DataView, at: number, end: number): void {
+    this.#expectTransaction();
+    const { oids, flags } = readTruncate(view, at, end);
+    const relations = oids.map((oid) => this.#relationOf(oid));
+    const cascade = (flags & TRUNCATE.cascade) !== 0;
+    const restart = (flags & TRUNCATE.restartIdentity) !== 0;
+    this.#truncated.own = utf8.encode(
+      `${this.#ownText},"truncate_cascade":${cascade},"truncate_restart_identity":${restart}`,
+    );
+    this.#truncated.relations = relations;
+  }
+
+  /** Writes records of the truncate that is under way, as many as the batch has room for. */
+  #truncate(): void {
+    const { relations, own } = this.#truncated;
+    let done = 0;
+    while (done < relations.length && !this.#isFull) {
+      const relation = relations[done++];
+      const index = this.#index++;
+      if (index < this.#skipBelow || !relation.isSelected || this.#wanted.skips.has("truncate")) continue;
+      if (relation.news !== undefined) this.#announce(relation, index);
+      this.#writer.begin(relation.stream, "truncate", this.#timeMicros, this.#group, index);
+      this.#writer.end(own);
+    }
+    relations.splice(0, done);
+  }
+
+  /**
+   * A message of pg_logical_emit_message(). One that is no part of a transaction is sent where the server has read it in
+   * the log, between the transactions that committed before and after it. Its LSN is the end of its log record, where a
+   * commit record may start; no record starts at the byte before, so that one orders it between the two. A stream that
+   * is started at its LSN does not send it again.
+   *
+   * @param sentAt the server's clock when it sent it: a message outside a transaction has no time of its own
+   */
+  #message({ isTransactional, lsn, prefix, content }: LogicalMessage, sentAt: bigint): void {
+    const { messages, skips } = this.#wanted;
+    const isWanted = messages !== undefined && !skips.has("message") && messages(prefix);
+    if (isTransactional) {
+      this.#expectTransaction();
+      const index = this.#index++;
+      if (index < this.#skipBelow || !isWanted) return;
+      return this.#writeMessage(prefix, content, this.#timeMicros, this.#group, index, this.#own);
+    }
+    if (this.#inTransaction) throw malformed("a message stands inside a transaction that it is no part of");
+    // The transaction that is to be resumed comes first; before it, nothing is new.
+    if (this.#resumeLsn !== undefined || lsn <= this.#lsn) return;
+    this.#lsn = lsn;
+    if (lsn > this.receivedLsn) this.receivedLsn = lsn;
+    if (!isWanted) return;
+    const own = utf8.encode(sourceMembers(this.#lastCommit, lsn, null));
+    this.#writeMessage(prefix, content, sentAt + EPOCH_MICROS, sortableLsn(lsn - 1n), 0, own);
+  }
+
+  #writeMessage(
+    prefix: string,
+    content: Uint8Array,
+    timeMicros: bigint,
+    group: string,
+    index: number,
+    own: Uint8Array,
+  ): void {
+    const writer = this.#writer;
+    writer.begin(
+      this.#messageStream ??= messageStream(this.#wanted.database),
+      "message",
+      timeMicros,
+      group,
+      index,
+    );
+    writer.beginRow("after");
+    writer.column(MESSAGE_COLUMNS[0]);
+    writer.string(prefix);
+    writer.column(MESSAGE_COLUMNS[1]);
+    writer.base64(content);
+    writer.endRow();
+    writer.end(own);
+  }
+
+  #messageStream: Stream | undefined;
+
   #relation(view: DataView, at: number): Relation {
     this.#expectTransaction();
-    const oid = view.getUint32(at);
+    return this.#relationOf(view.getUint32(at));
+  }
+
+  #relationOf(oid: number): Relation {
     const relation = this.#relations.get(oid);
     if (!relation) throw malformed(`a change of table ${oid}, which was not announced`);
     return relation;
@@ -253,12 +418,12 @@ export class ChangeDecoder {
     const relation = this.#relation(view, at);
     const index = this.#index++;
     if (bytes[at + 4] !== TUPLE.new) throw malformed("an insert has no row");
-    if (!relation.isSelected) return;
+    if (!relation.isSelected || this.#wanted.skips.has("insert")) return;
     if (index < this.#skipBelow) return this.#skip(relation, index);
     if (relation.news !== undefined) this.#announce(relation, index);
     this.#writer.begin(relation.stream, "insert", this.#timeMicros, this.#group, index);
     const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
-    this.#end(relation, unavailable);
+    this.#end(relation, unavailable, bytes);
   }
 
   #delete(bytes: Uint8Array, view: DataView, at: number, end: number): void {
@@ -266,12 +431,13 @@ export class ChangeDecoder {
     const index = this.#index++;
     const kind = bytes[at + 4];
     if (kind !== TUPLE.key && kind !== TUPLE.old) throw malformed("a delete has no row");
-    if (!relation.isSelected) return;
+    if (!relation.isSelected || this.#wanted.skips.has("delete")) return;
     if (index < this.#skipBelow) return this.#skip(relation, index);
     if (relation.news !== undefined) this.#announce(relation, index);
     this.#writer.begin(relation.stream, "delete", this.#timeMicros, this.#group, index);
     this.#row("before", relation, bytes, view, at + 5, end, kind === TUPLE.key);
     this.#writer.end(this.#own);
+    if (relation.hasTombstones) this.#writer.tombstone();
   }
 
   #update(bytes: Uint8Array, view: DataView, at: number, end: number): void {
@@ -282,39 +448,34 @@ export class ChangeDecoder {
     const writer = this.#writer;
     if (kind === TUPLE.new) {
       this.#index++;
-      if (!relation.isSelected) return;
+      if (!relation.isSelected || this.#wanted.skips.has("update")) return;
       if (index < this.#skipBelow) return this.#skip(relation, index);
       if (relation.news !== undefined) this.#announce(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
       const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
-      return this.#end(relation, unavailable);
+      if (unavailable !== undefined && relation.reselects) {
+        this.#makeRoom(relation.columns.length);
+        this.#locate(this.#new, relation.columns.length, bytes, view, at + 5, end);
+      }
+      return this.#end(relation, unavailable, bytes);
     }
     if (kind !== TUPLE.key && kind !== TUPLE.old) throw malformed("an update has no row");
     this.#index += 2;
-    if (!relation.isSelected) return;
+    // An update that becomes a delete and an insert is an update all the same.
+    if (!relation.isSelected || this.#wanted.skips.has("update")) return;
     const isKeyOnly = kind === TUPLE.key;
     const count = relation.columns.length;
-    if (this.#old.length < 3 * count) {
-      this.#old = new Int32Array(3 * count);
-      this.#new = new Int32Array(3 * count);
-    }
+    this.#makeRoom(count);
     const newAt = this.#locate(this.#old, count, bytes, view, at + 5, end);
     if (bytes[newAt] !== TUPLE.new) throw malformed("an update has no new row");
     this.#locate(this.#new, count, bytes, view, newAt + 1, end);
-    if (!this.#keyChanged(relation, bytes)) {
+    if (!this.#keyChanged(relation, bytes, isKeyOnly)) {
       if (index < this.#skipBelow) return this.#skip(relation, index);
       if (relation.news !== undefined) this.#announce(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
       this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
-      const unavailable = this.#located(
-        "after",
-        this.#new,
-        isKeyOnly ? undefined : this.#old,
-        relation,
-        bytes,
-        false,
-      );
-      return this.#end(relation, unavailable);
+      const unavailable = this.#located("after", this.#new, this.#old, relation, bytes, isKeyOnly);
+      return this.#end(relation, unavailable, bytes);
     }
     // Another key is another row for whoever stores by key: the old one goes, the new one comes.
     if (index >= this.#skipBelow) {
@@ -322,21 +483,20 @@ export class ChangeDecoder {
       writer.begin(stream, "delete", this.#timeMicros, this.#group, index);
       this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
       writer.end(this.#keyChangeOwn());
+      if (relation.hasTombstones) writer.tombstone();
     } else this.#skip(relation, index);
     if (index + 1 < this.#skipBelow) return this.#skip(relation, index + 1);
     writer.begin(stream, "insert", this.#timeMicros, this.#group, index + 1);
-    const unavailable = this.#located(
-      "after",
-      this.#new,
-      isKeyOnly ? undefined : this.#old,
-      relation,
-      bytes,
-      false,
-    );
-    if (unavailable === undefined) writer.end(this.#keyChangeOwn());
-    else {writer.end(
-        utf8.encode(`${this.#ownText},"key_changed":true${unavailableMember(relation, unavailable)}`),
-      );}
+    const unavailable = this.#located("after", this.#new, this.#old, relation, bytes, isKeyOnly);
+    if (unavailable === undefined) return writer.end(this.#keyChangeOwn());
+    writer.end(utf8.encode(`${this.#ownText},"key_changed":true${unavailableMember(relation, unavailable)}`));
+    if (relation.reselects) this.#noteUnsent(relation, unavailable, bytes);
+  }
+
+  #makeRoom(columns: number): void {
+    if (this.#old.length >= 3 * columns) return;
+    this.#old = new Int32Array(3 * columns);
+    this.#new = new Int32Array(3 * columns);
   }
 
   /** A record that was delivered before reading was resumed inside its transaction. */
@@ -365,18 +525,17 @@ export class ChangeDecoder {
         : { group: sortableLsn(this.#lsn - 1n), index: 0 }),
       suffix: SCHEMA_SUFFIX,
     });
+    this.#undoLength = this.#writer.length; // it stays, whatever becomes of the row
   }
 
   #keyChangeOwn(): Uint8Array {
     return utf8.encode(`${this.#ownText},"key_changed":true`);
   }
 
-  #end(relation: Relation, unavailable: number[] | undefined): void {
-    this.#writer.end(
-      unavailable === undefined
-        ? this.#own
-        : utf8.encode(this.#ownText + unavailableMember(relation, unavailable)),
-    );
+  #end(relation: Relation, unavailable: number[] | undefined, bytes: Uint8Array): void {
+    if (unavailable === undefined) return this.#writer.end(this.#own);
+    this.#writer.end(utf8.encode(this.#ownText + unavailableMember(relation, unavailable)));
+    if (relation.reselects) this.#noteUnsent(relation, unavailable, bytes);
   }
 
   /**
@@ -413,7 +572,7 @@ export class ChangeDecoder {
         if (identityOnly && !isIdentity[i]) continue;
         writer.column(columns[i]);
         writer.null();
-      } else if (kind === VALUE.unchanged) (unavailable ??= []).push(i);
+      } else if (kind === VALUE.unchanged) (unavailable ??= []).push(this.#unavailable(relation, i));
       else throw malformed(`an unknown kind of value (${kind})`);
     }
     if (at > end) throw malformed("a row is longer than its message");
@@ -421,13 +580,37 @@ export class ChangeDecoder {
     return unavailable;
   }
 
+  /** A value that has not changed was not sent: writes what the configuration puts in its place, if anything. */
+  #unavailable({ columns, placeholders }: Relation, place: number): number {
+    const placeholder = placeholders?.[place];
+    if (placeholder !== undefined) {
+      this.#writer.column(columns[place]);
+      this.#writer.literal(placeholder);
+    }
+    return place;
+  }
+
   #value(relation: Relation, place: number, bytes: Uint8Array, start: number, end: number): void {
     try {
       relation.writers[place](this.#writer, bytes, start, end);
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
+      if (!this.#isRetry) throw new StaleTypes(relation);
       throw unreadableValue(relation.stream, place, error);
     }
+  }
+
+  /** Notes a row whose values are to be read from the table: its new image is the one in `#new`. */
+  #noteUnsent(relation: Relation, places: readonly number[], bytes: Uint8Array): void {
+    const { rowPlaces } = relation;
+    if (rowPlaces.length === 0) return;
+    const key: string[] = [];
+    for (const place of rowPlaces) {
+      const row = this.#new[place * 3] === VALUE.unchanged ? this.#old : this.#new;
+      if (row[place * 3] !== VALUE.text) return;
+      key.push(decoder.decode(bytes.subarray(row[place * 3 + 1], row[place * 3 + 2])));
+    }
+    this.#unsent.push({ record: this.#writer.length - 1, relation, places, key });
   }
 
   /** Notes kind, start and end of the values of a row. Returns where it ends. */
@@ -459,7 +642,12 @@ export class ChangeDecoder {
     return at;
   }
 
-  /** Writes a row from noted places; values that were not sent are taken from `fallback`. */
+  /**
+   * Writes a row from noted places; values that were not sent are taken from `fallback`.
+   *
+   * @param identityOnly of the old row, which is `places` or `fallback`, only the replica identity was sent; its other
+   * columns look like NULL
+   */
   #located(
     part: "before" | "after",
     places: Int32Array,
@@ -474,13 +662,15 @@ export class ChangeDecoder {
     writer.beginRow(part);
     for (let i = 0; i < columns.length; i++) {
       let from = places;
-      if (places[i * 3] === VALUE.unchanged && fallback !== undefined) from = fallback;
+      if (places[i * 3] === VALUE.unchanged && fallback !== undefined && (!identityOnly || isIdentity[i])) {
+        from = fallback;
+      }
       const kind = from[i * 3];
       if (kind === VALUE.text) {
         writer.column(columns[i]);
         this.#value(relation, i, bytes, from[i * 3 + 1], from[i * 3 + 2]);
-      } else if (kind === VALUE.unchanged) (unavailable ??= []).push(i);
-      else if (!identityOnly || isIdentity[i]) {
+      } else if (kind === VALUE.unchanged) (unavailable ??= []).push(this.#unavailable(relation, i));
+      else if (fallback !== undefined || !identityOnly || isIdentity[i]) {
         writer.column(columns[i]);
         writer.null();
       }
@@ -489,8 +679,10 @@ export class ChangeDecoder {
     return unavailable;
   }
 
-  #keyChanged({ keyPlaces }: Relation, bytes: Uint8Array): boolean {
+  /** Whether the record's key is another one; columns of which the old value was not sent tell nothing. */
+  #keyChanged({ keyPlaces, isIdentity }: Relation, bytes: Uint8Array, identityOnly: boolean): boolean {
     for (const i of keyPlaces) {
+      if (identityOnly && !isIdentity[i]) continue;
       const now = this.#new[i * 3];
       if (now === VALUE.unchanged) continue;
       if (now !== this.#old[i * 3]) return true;
@@ -516,8 +708,14 @@ export function sourceMembers(lastCommit: bigint, lsn: bigint, xid: number | nul
   return `,"sequence":${sequence},"txId":${xid},"lsn":"${formatLsn(lsn)}","lsn_num":${lsn},"xmin":null`;
 }
 
-function unavailableMember({ stream }: Relation, places: readonly number[]): string {
-  return `,"unavailable_columns":${JSON.stringify(places.map((i) => stream.columns![i].name))}`;
+/** Names the columns whose value was not sent: those that the row lacks, and those that have a placeholder there. */
+function unavailableMember({ stream, placeholders }: Relation, places: readonly number[]): string {
+  const names = (those: readonly number[]) => JSON.stringify(those.map((i) => stream.columns![i].name));
+  if (placeholders === undefined) return `,"unavailable_columns":${names(places)}`;
+  const missing = places.filter((i) => placeholders[i] === undefined);
+  const filled = places.filter((i) => placeholders[i] !== undefined);
+  return (missing.length > 0 ? `,"unavailable_columns":${names(missing)}` : "") +
+    (filled.length > 0 ? `,"placeholder_columns":${names(filled)}` : "");
 }
 
 function malformed(found: string, cause?: unknown): ConnectorError {

@@ -6,11 +6,12 @@ import { addressText, isSocket, serversOf, socketPath } from "./address.ts";
 import { completeLogin } from "./login.ts";
 import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_keys.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
+import { type StreamConfig, streamKeys, upgradeStreamKeys } from "./stream_keys.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
 import example from "./example.gen.ts";
 
 /** A validated configuration, all defaults filled in. */
-export interface PostgresConfig extends TypeOptions, LoginConfig {
+export interface PostgresConfig extends TypeOptions, LoginConfig, StreamConfig {
   readonly slot_name: string;
   readonly auto_create_slot: boolean;
   readonly drop_slot_on_stop: boolean;
@@ -125,6 +126,7 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
       "Only of tables in these schemas, by exact name; empty: of all captured tables",
     ),
   }).prefault({}).describe("Records of changed tables"),
+  ...streamKeys,
   ...typeOptions,
 }).superRefine(refineLogin) as unknown as z.ZodType<PostgresConfig>;
 
@@ -179,6 +181,7 @@ function upgradeConfig(given: Record<string, unknown>): { config: Record<string,
     notes.push(`"${from}" is called "${to}"`);
   };
   upgradeLogin(config, notes);
+  upgradeStreamKeys(config, notes);
   rename("publication_name", "publication");
   if ("snapshot_mode" in config) {
     const block = isObject(config.snapshot) ? config.snapshot : {};

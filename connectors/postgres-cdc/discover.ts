@@ -18,7 +18,7 @@ export async function discoverTables(
     .map((table) => {
       const columns = table.columns.filter(({ generated }) => generated === "");
       return {
-        stream: book.stream(table, columns, keyOf(table, columns, []), table, types),
+        stream: book.stream(table, columns, keyOf(table, columns, [], undefined), table, types),
         estimatedRows: table.estimatedRows,
         syncModes: table.isLogged ? ["full_refresh", "incremental", "cdc"] : ["full_refresh"],
         remarks: remarks(table),

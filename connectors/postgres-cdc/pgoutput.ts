@@ -23,6 +23,9 @@ export const TUPLE = { key: 0x4b, old: 0x4f, new: 0x4e } as const; // K O N
 /** Kinds of values in a row. */
 export const VALUE = { null: 0x6e, unchanged: 0x75, text: 0x74, binary: 0x62 } as const; // n u t b
 
+/** Bits of a truncate's options. */
+export const TRUNCATE = { cascade: 1, restartIdentity: 2 } as const;
+
 /** PostgreSQL counts time from 2000-01-01: this many microseconds after 1970. */
 export const EPOCH_MICROS = 946_684_800_000_000n;
 
@@ -80,6 +83,57 @@ export function readRelation(bytes: Uint8Array, view: DataView, at: number, end:
   }
   if (at > end) throw new RangeError("it is longer than its frame");
   return { oid, schema, name, replicaIdentity, columns };
+}
+
+/** Which tables a Truncate message empties, and its options. Throws RangeError when it is cut short. */
+export function readTruncate(view: DataView, at: number, end: number): { oids: number[]; flags: number } {
+  const count = view.getInt32(at);
+  const flags = view.getUint8(at + 4);
+  at += 5;
+  if (count < 0 || at + 4 * count > end) throw new RangeError("a truncate has fewer tables than it says");
+  return { oids: Array.from({ length: count }, (_, i) => view.getUint32(at + 4 * i)), flags };
+}
+
+/** What pg_logical_emit_message() has written. */
+export interface LogicalMessage {
+  readonly isTransactional: boolean;
+  /** The end of its record in the log: what the function returned. */
+  readonly lsn: bigint;
+  readonly prefix: string;
+  /** A view into the wire's buffer. */
+  readonly content: Uint8Array;
+}
+
+/** Reads a Message message. Throws RangeError when it is cut short. */
+export function readLogicalMessage(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+): LogicalMessage {
+  const zero = bytes.indexOf(0, at + 9);
+  if (zero < 0 || zero >= end) throw new RangeError("a prefix has no end");
+  const start = zero + 5;
+  const size = view.getInt32(zero + 1);
+  if (size < 0 || start + size > end) throw new RangeError("a message is longer than its frame");
+  return {
+    isTransactional: (view.getUint8(at) & 1) !== 0,
+    lsn: view.getBigUint64(at + 1),
+    prefix: decoder.decode(bytes.subarray(at + 9, zero)),
+    content: bytes.subarray(start, start + size),
+  };
+}
+
+/** Where a replicated transaction came from: its commit LSN there, and the origin's name. */
+export function readOrigin(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+): { lsn: bigint; name: string } {
+  const zero = bytes.indexOf(0, at + 8);
+  if (zero < 0 || zero >= end) throw new RangeError("an origin's name has no end");
+  return { lsn: view.getBigUint64(at), name: decoder.decode(bytes.subarray(at + 8, zero)) };
 }
 
 const decoder = new TextDecoder();

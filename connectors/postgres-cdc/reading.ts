@@ -32,6 +32,11 @@ import type { SchemaChangeTopic } from "./schema_change.ts";
 import { type Place, SchemaHistory } from "./schema_history.ts";
 import { requireServer } from "./server.ts";
 import { createSlot, dropSlot, isLost, readSlot, slotLost } from "./slot.ts";
+import { autosetReplicaIdentity } from "./replica_identity.ts";
+import { reselect } from "./reselect.ts";
+import { rowRules, warnAboutKey } from "./row_rules.ts";
+import { originOption, requireOrigin } from "./stream_keys.ts";
+import { wantedChanges } from "./wanted.ts";
 import { readSnapshot } from "./snapshot.ts";
 import { decideStart, slotMissing, type StartPlan } from "./start.ts";
 
@@ -96,6 +101,7 @@ export class Reading {
     const facts = await this.#catalog.facts();
     const onlySnapshot = mode === "initial_only" || (preview && mode !== "never");
     requireServer(facts, !onlySnapshot);
+    if (!onlySnapshot) requireOrigin(this.#config, facts);
     const origin = { system: facts.systemId, slot: slot_name };
     const saved = from === undefined ? undefined : readPosition(from, origin);
     if (saved !== undefined && saved.snapshot === undefined) this.#acknowledged = parseLsn(saved.lsn);
@@ -103,7 +109,7 @@ export class Reading {
       preview ? undefined : this.#context.state,
       saved && deliveredBefore(saved),
     );
-    const book = new StreamBook(database, history);
+    const book = new StreamBook(database, history, rowRules(this.#config));
     const run: Run = { facts, origin, writer: this.#context.batchWriter(), history, book };
     if (onlySnapshot) {
       if (saved?.snapshot?.state !== "finished") yield* this.#snapshotOnly(run);
@@ -118,6 +124,8 @@ export class Reading {
     const { log } = this.#context;
     const { slot_name } = this.#config;
     const publication = await this.#publication(run.facts);
+    const { replica_identity_autoset } = this.#config;
+    await autosetReplicaIdentity(this.#catalog, replica_identity_autoset, this.#filter, publication, log);
     const slot = await readSlot(this.#catalog, slot_name);
     const found = decideStart(saved, slot, run.facts.lsn, await this.#lastAttempt() > 0, this.#config);
     const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
@@ -343,7 +351,9 @@ export class Reading {
         start,
         flushed: this.#acknowledged,
         writer,
-        extras: { schemaChanges: this.#schemaChanges },
+        extras: { schemaChanges: this.#schemaChanges, wanted: wantedChanges(this.#config) },
+        pluginOptions: originOption(this.#config.origin),
+        complete: async (batch, unsent) => await reselect(batch, unsent, { catalog: this.#catalog, writer, log }),
         history,
         position: (point) => streamPosition(origin, point),
         relation: await this.#relations(publication, book, history),
@@ -363,7 +373,7 @@ export class Reading {
     publication: Publication,
     book: StreamBook,
     history: SchemaHistory,
-  ): Promise<(message: RelationMessage) => Promise<Relation>> {
+  ): Promise<(message: RelationMessage, typesAreStale: boolean) => Promise<Relation>> {
     const known = await this.#catalog.tablesByOid(publication.tables.map(({ oid }) => oid));
     const tables = new Map(known.map((table) => [table.oid, table]));
     const unidentified = known.filter((table) => this.#filter.streams(table) && lacksIdentity(table));
@@ -374,17 +384,22 @@ export class Reading {
       });
     }
     const seen = new Set<number>();
-    return async (message) => {
+    const { log } = this.#context;
+    const warned = new Set<string>();
+    return async (message, typesAreStale) => {
       let table = tables.get(message.oid);
       if (seen.has(message.oid) || !table || !agrees(table, message)) {
         [table] = await this.#catalog.tablesByOid([message.oid]);
         if (table) tables.set(message.oid, table);
       }
       seen.add(message.oid);
+      if (typesAreStale) await this.#catalog.refreshTypes();
       const types = await this.#catalog.learnTypes(message.columns.map(({ type }) => type));
       const isSelected = this.#filter.streams(message);
       if (isSelected) await history.load(message);
-      return makeRelation(message, table, isSelected, book, types);
+      const relation = makeRelation(message, table, isSelected, book, types);
+      if (isSelected) warnAboutKey(relation, book.rules, warned, log);
+      return relation;
     };
   }
 }

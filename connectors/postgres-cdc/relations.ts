@@ -3,8 +3,10 @@ import { type WriterColumn, writerColumns } from "../../formats/data/batch_write
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Table } from "./catalog.ts";
 import type { RelationMessage } from "./pgoutput.ts";
+import { PLAIN_ROWS, type RowRules } from "./row_rules.ts";
 import { StreamNews } from "./schema_change.ts";
 import { SchemaHistory } from "./schema_history.ts";
+import { placeholderFor } from "./toast.ts";
 import type { TypeCatalog, ValueWriter } from "./types/mod.ts";
 
 /** A column as it is sent, by the snapshot's SELECT or by a Relation message. */
@@ -16,6 +18,8 @@ export interface SentColumn {
 
 /** A table's rows as they are sent from now on. */
 export interface Relation {
+  /** What the stream said. */
+  readonly message: RelationMessage;
   readonly oid: number;
   readonly stream: Stream;
   /** Whether its changes are wanted. */
@@ -29,6 +33,14 @@ export interface Relation {
   readonly isIdentity: readonly boolean[];
   /** Places of the key columns. */
   readonly keyPlaces: readonly number[];
+  /** Places of columns by which the row can be found in the table; empty: by none. */
+  readonly rowPlaces: readonly number[];
+  /** Whether a tombstone follows each delete. */
+  readonly hasTombstones: boolean;
+  /** Whether values that were not sent are read from the table. */
+  readonly reselects: boolean;
+  /** By place: JSON text for a value that was not sent because it has not changed; undefined: the column is left out. */
+  readonly placeholders: readonly (Uint8Array | undefined)[] | undefined;
 }
 
 /**
@@ -36,15 +48,22 @@ export interface Relation {
  * columns have changed gets a Stream with a higher version.
  */
 export class StreamBook {
+  /** What the configuration says about the rows of each table. */
+  readonly rules: RowRules;
   readonly #database: string;
   readonly #history: SchemaHistory;
   /** By OID: the Stream that was made last, and what it was made of. */
   readonly #made = new Map<number, { readonly stream: Stream; readonly signature: string }>();
   readonly #news = new WeakMap<Stream, StreamNews>();
 
-  constructor(database: string, history: SchemaHistory = new SchemaHistory()) {
+  constructor(
+    database: string,
+    history: SchemaHistory = new SchemaHistory(),
+    rules: RowRules = PLAIN_ROWS,
+  ) {
     this.#database = database;
     this.#history = history;
+    this.rules = rules;
   }
 
   /** @param table what the catalog has now, which may be newer than the columns; undefined: it is dropped already */
@@ -128,26 +147,39 @@ function signatureOf(
 }
 
 /**
- * The key of a table's records: the primary key where every row image has it, else the replica identity's index.
+ * The key of a table's records: what `message_key_columns` says; else the primary key where every row image has it; else
+ * the replica identity's index; else a unique index of columns that are never null.
  *
  * With REPLICA IDENTITY USING INDEX a delete brings only that index' columns, so the primary key would be missing
  * there, and records of one row would have different keys.
  *
  * @param identity what the stream marks as replica identity; empty under FULL, which marks every column
+ * @param chosen what `message_key_columns` says of the table
  */
 export function keyOf(
   table: Table | undefined,
   columns: readonly SentColumn[],
   identity: readonly string[],
+  chosen: readonly string[] | undefined,
 ): string[] {
-  const isSent = (name: string) => columns.some((column) => column.name === name);
-  const primaryKey = table?.primaryKey ?? [];
-  if (primaryKey.length > 0 && primaryKey.every(isSent) && table?.replicaIdentity !== "i") {
-    return [...primaryKey];
-  }
-  const index = table?.identityIndex ?? [];
-  if (index.length > 0 && index.every(isSent)) return [...index];
-  return [...identity];
+  return chosen !== undefined && areSent(chosen, columns) ? [...chosen] : rowKey(table, columns, identity);
+}
+
+function areSent(names: readonly string[], columns: readonly SentColumn[]): boolean {
+  return names.length > 0 && names.every((name) => columns.some((column) => column.name === name));
+}
+
+/** Columns that tell the rows of a table apart and that every row image has; empty: there are none. */
+function rowKey(
+  table: Table | undefined,
+  columns: readonly SentColumn[],
+  identity: readonly string[],
+): string[] {
+  const { primaryKey = [], identityIndex = [], uniqueIndex = [] } = table ?? {};
+  if (areSent(primaryKey, columns) && table?.replicaIdentity !== "i") return [...primaryKey];
+  if (areSent(identityIndex, columns)) return [...identityIndex];
+  if (identity.length > 0) return [...identity];
+  return areSent(uniqueIndex, columns) ? [...uniqueIndex] : [];
 }
 
 /** What writes the rows of a table that the stream has announced. */
@@ -159,11 +191,14 @@ export function makeRelation(
   types: TypeCatalog,
 ): Relation {
   const { columns, replicaIdentity } = message;
+  const { rules } = book;
   const isFull = replicaIdentity === "f";
   const identity = isFull ? [] : columns.filter((column) => column.isIdentity).map((column) => column.name);
-  const key = keyOf(table, columns, identity);
+  const key = keyOf(table, columns, identity, rules.keyColumns(message));
   const stream = book.stream(message, columns, key, table, types);
+  const place = (name: string) => columns.findIndex((column) => column.name === name);
   return {
+    message,
     oid: message.oid,
     stream,
     isSelected,
@@ -171,6 +206,12 @@ export function makeRelation(
     columns: writerColumns(stream),
     writers: columns.map(({ type, typmod }) => types.writer(type, typmod)),
     isIdentity: columns.map((column) => isFull || column.isIdentity),
-    keyPlaces: key.map((name) => columns.findIndex((column) => column.name === name)),
+    keyPlaces: key.map(place),
+    rowPlaces: rowKey(table, columns, identity).map(place),
+    hasTombstones: key.length > 0 && rules.hasTombstones(message),
+    reselects: rules.reselects,
+    placeholders: rules.placeholder === undefined
+      ? undefined
+      : stream.columns!.map(({ type }) => placeholderFor(type, rules.placeholder!)),
   };
 }

@@ -189,7 +189,7 @@ function select(what: string, { table, rowFilter }: SnapshotTable): string {
 
 function streamOf({ table, columns }: SnapshotTable, book: StreamBook, types: TypeCatalog): StreamColumns {
   const sent = columns.map((name) => table.columns.find((column) => column.name === name)!);
-  const stream = book.stream(table, sent, keyOf(table, sent, []), table, types);
+  const stream = book.stream(table, sent, keyOf(table, sent, [], book.rules.keyColumns(table)), table, types);
   return { stream, writers: sent.map(({ type, typmod }) => types.writer(type, typmod)) };
 }
 
