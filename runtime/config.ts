@@ -13,7 +13,7 @@ import {
 import { checkConnectorConfig, checkStreams, findFor } from "./connector_config.ts";
 import { type JsonSchema, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
 import { isDisabled, refuseNotBuilt } from "./not_built.ts";
-import { inOrder, type Path, pathText, type Problem, type Report } from "./problem.ts";
+import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
 import { checkReferences } from "./references.ts";
 import { findConnector, type Role } from "./registry.ts";
 import { checkPart } from "./schema_check.ts";
@@ -83,16 +83,7 @@ const SECRET_KEYS: JsonSchema = {
 export function readConfig(text: string, options: ReadOptions): ReadResult {
   const document = new YamlDocument(options.file, text, options);
   const problems: Problem[] = [...document.problems];
-  const report: Report = ({ severity = "error", path, onKey, message, hint }) => {
-    const place = document.place(path, onKey);
-    problems.push({
-      ...place,
-      severity,
-      message,
-      ...(hint === undefined ? {} : { hint }),
-      path: pathText(path),
-    });
-  };
+  const report = reporter(problems, (path, onKey) => document.place(path, onKey));
   const secrets = new Set(
     document.filledIn.filter((one) => one.fromFile && one.value !== "").map((one) => one.value),
   );

@@ -19,7 +19,7 @@ import type {
 } from "./config.ts";
 import { weakerGuarantee } from "./guarantee.ts";
 import { layoutOf } from "./layout.ts";
-import { inOrder, type Path, pathText, type Problem, type Report } from "./problem.ts";
+import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
 import { findConnector, type Role } from "./registry.ts";
 import { didYouMean } from "./suggest.ts";
 
@@ -103,16 +103,7 @@ export function makePlan(
   options: PlanOptions = {},
 ): PlanResult {
   const problems: Problem[] = [];
-  const report: Report = ({ severity = "error", path, onKey, message, hint }) => {
-    const place = config.document.place(path, onKey);
-    problems.push({
-      ...place,
-      severity,
-      message,
-      ...(hint === undefined ? {} : { hint }),
-      path: pathText(path),
-    });
-  };
+  const report = reporter(problems, (path, onKey) => config.document.place(path, onKey));
   for (const name of options.pipelines ?? []) {
     const names = config.pipelines.map((pipeline) => pipeline.name);
     if (names.includes(name)) continue;

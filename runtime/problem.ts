@@ -33,6 +33,18 @@ export type Report = (problem: {
   readonly hint?: string;
 }) => void;
 
+/** A Report that adds to `problems`; `placeOf` knows the lines. */
+export function reporter(problems: Problem[], placeOf: (path: Path, onKey?: boolean) => Place): Report {
+  return ({ severity = "error", path, onKey, message, hint }) =>
+    problems.push({
+      ...placeOf(path, onKey),
+      severity,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      path: pathText(path),
+    });
+}
+
 /** `sources.shop.streams[0].name`. */
 export function pathText(path: Path): string {
   return path.map((step, i) => typeof step === "number" ? `[${step}]` : i === 0 ? step : `.${step}`).join("");

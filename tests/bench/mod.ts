@@ -5,7 +5,10 @@
 import { parseArgs } from "node:util";
 import { datagenToFile, datagenToStdout } from "./datagen.ts";
 import { type Bench, print } from "./measure.ts";
-import { postgresLive, postgresSnapshot, postgresStream, postgresTransaction } from "./postgres.ts";
+import { postgresLive } from "./postgres_live.ts";
+import { postgresSnapshot } from "./postgres_snapshot.ts";
+import { postgresStream } from "./postgres_stream.ts";
+import { postgresTransaction } from "./postgres_transaction.ts";
 import { memory, start } from "./start.ts";
 
 const BENCHES: readonly Bench[] = [
