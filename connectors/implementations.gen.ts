@@ -17,6 +17,9 @@ export const implementations: Readonly<Record<string, Implementation>> = {
   "postgres-cdc": {
     source: () => import("./postgres-cdc/source.ts"),
   },
+  rivven: {
+    sink: () => import("./rivven/sink.ts"),
+  },
   stdout: {
     sink: () => import("./stdout/sink.ts"),
   },

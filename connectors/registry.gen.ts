@@ -10,5 +10,6 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   datagen: () => import("./datagen/connector.ts"),
   file: () => import("./file/connector.ts"),
   "postgres-cdc": () => import("./postgres-cdc/connector.ts"),
+  rivven: () => import("./rivven/connector.ts"),
   stdout: () => import("./stdout/connector.ts"),
 };

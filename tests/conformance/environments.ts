@@ -15,6 +15,7 @@ import {
   type SinkEnvironment,
   type SourceEnvironment,
 } from "./environment.ts";
+import { rivvenTopics } from "./rivven_environment.ts";
 import { postgresSnapshot, postgresStream } from "./postgres_environment.ts";
 
 /** By connector type. */
@@ -43,6 +44,7 @@ export const sinkEnvironments: Readonly<Record<string, Environments<SinkEnvironm
     "a file for each table": files({ path: "out/{namespace}/{stream}.jsonl" }),
     "rotated files": files({ path: "{stream}.jsonl", rotation: { max_size_mb: 0.005 } }),
   },
+  rivven: { "a topic for each table": rivvenTopics },
   stdout: { "JSON lines": stdout },
 };
 

@@ -13,6 +13,7 @@ import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
 import type { Json, Row, Value } from "../../formats/data/value.ts";
 import { fakeSourceContext } from "../fakes/context.ts";
+import { requireServer } from "../servers/missing.ts";
 import type { Environments, SourceEnvironment } from "./environment.ts";
 
 /** A record, and where it stood. */
@@ -29,7 +30,7 @@ export function testSource(
 ): void {
   for (const [label, make] of Object.entries(environments)) {
     testIn(definition, (what, fn) => {
-      Deno.test(`${definition.type} source, ${label}: ${what}`, async () => {
+      Deno.test(`${definition.type} source, ${label}: ${what}`, async (t) => {
         const unhandled: unknown[] = [];
         const note = (event: PromiseRejectionEvent) => {
           event.preventDefault();
@@ -37,7 +38,8 @@ export function testSource(
         };
         addEventListener("unhandledrejection", note);
         try {
-          await using environment = await make();
+          await using environment = await requireServer(t, make);
+          if (environment === undefined) return;
           await fn(new Origin(definition, environment));
           await new Promise((resolve) => setTimeout(resolve, 0));
         } finally {

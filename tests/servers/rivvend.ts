@@ -42,7 +42,7 @@ export function findProgram(): string {
       // The next one.
     }
   }
-  throw new ServerMissing("rivvend is not installed: set RIVVEND to the program");
+  throw new ServerMissing("rivvend is not installed: set RIVVEND to the program", { isOptional: true });
 }
 
 /** A broker, running or stopped. Disposing of it kills it and removes its data. */

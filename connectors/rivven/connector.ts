@@ -1,0 +1,205 @@
+/** What the `rivven` connector is: records published to topics of Rivven's broker, and read from them. */
+import { z } from "zod";
+import { LAYOUTS } from "../../formats/data/envelope.ts";
+import { OPERATIONS } from "../../formats/data/record.ts";
+import { type ConnectorDefinition, defineConnector } from "../contract.ts";
+import { addressText, parseAddress } from "./client/address.ts";
+import example from "./example.gen.ts";
+import { patternProblem, PLACEHOLDERS } from "./topic_name.ts";
+
+const placeholders = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`).join(" ");
+
+const server = z.string().min(1).superRefine((text, context) => {
+  if (parseAddress(text) !== undefined) return;
+  context.addIssue({
+    code: "custom",
+    message: `"${text}" is no address: write host or host:port`,
+    input: text,
+  });
+});
+
+const tls = z.strictObject({
+  enabled: z.boolean().default(true).describe("Whether connections are encrypted (a broker built with TLS)"),
+  ca_path: z.string().min(1).optional().describe(
+    "PEM file of the CA that has signed the broker's certificate; without it the system's CAs count",
+  ),
+  cert_path: z.string().min(1).optional().describe(
+    "PEM file of our own certificate, where the broker asks for one",
+  ),
+  key_path: z.string().min(1).optional().describe("PEM file of the key to `cert_path`"),
+  server_name: z.string().min(1).optional().describe(
+    "The name that the broker's certificate must have; without it the host of the address",
+  ),
+  insecure: z.boolean().default(false).describe("Encrypts without asking who the broker is: for tests only"),
+}).refine(({ cert_path, key_path }) => (cert_path === undefined) === (key_path === undefined), {
+  message: "cert_path and key_path belong together",
+});
+
+const auth = z.strictObject({
+  mechanism: z.enum(["scram-sha-256", "plain"]).default("scram-sha-256").describe(
+    "How to log in; `plain` sends the password and needs TLS",
+  ),
+  username: z.string().min(1).describe("The user"),
+  password: z.string().describe("Its password").meta({ secret: true }),
+});
+
+const normalization = z.strictObject({
+  enabled: z.boolean().default(true).describe("False: names go into the topic as they are"),
+  case_conversion: z.preprocess(
+    (value) => value === "kebab_case" ? "kebab-case" : value,
+    z.enum(["none", "lower", "upper", "snake_case", "kebab-case"]),
+  ).default("none").describe(
+    "Case of the names that fill the placeholders; text of the pattern stays as it is",
+  ),
+  replacement_char: z.enum(["_", "-"]).default("_").describe(
+    "What stands for each character that is no ASCII letter, digit, `_` or `-`",
+  ),
+  avro_compatible: z.boolean().default(false).describe(
+    "Names of letters, digits and `_` only, with no digit in front",
+  ),
+  strip_prefixes: z.array(z.string().min(1)).default([]).describe(
+    "Taken off the front of a name, each once, in this order; case does not count",
+  ),
+  strip_suffixes: z.array(z.string().min(1)).default([]).describe("The same at the end of a name"),
+  truncate_long_names: z.boolean().default(true).describe("Shortens topics of more than 249 bytes"),
+  hash_on_truncate: z.boolean().default(true).describe(
+    "A shortened topic ends in a hash of its whole name, so that two long ones stay two",
+  ),
+}).refine(({ case_conversion, avro_compatible }) => !(case_conversion === "kebab-case" && avro_compatible), {
+  message: "case_conversion: kebab-case makes names that avro_compatible forbids",
+});
+
+const retry = z.strictObject({
+  max_retries: z.int().min(0).default(10).describe(
+    "How often a request is tried again before the pipeline is",
+  ),
+  initial_backoff_ms: z.int().min(1).default(100).describe(
+    "Wait before the first of them; doubled each time",
+  ),
+  max_backoff_ms: z.int().min(1).default(10_000).describe("The longest wait"),
+});
+
+const sinkOnly = ["topic", "normalization", "topic_config", "batch_size"];
+const sourceOnly = ["consumer_group", "start_offset"];
+
+const config = z.strictObject({
+  address: server.optional().describe("The broker, `host:port`; 9092 when there is no port"),
+  bootstrap_servers: z.array(server).min(1).optional().describe(
+    "Several brokers instead of `address`, tried in turn; a text with commas is taken apart",
+  ),
+  tls: tls.optional().describe("Encryption; without it connections are plain"),
+  auth: auth.optional().describe("Login; without it none is tried"),
+  connections: z.int().min(1).max(64).default(16).describe(
+    "Most connections at once. The broker takes 100 of one host. It answers each one's requests one after the other, " +
+      "about 500 published records a second, so this and the number of partitions bound the throughput",
+  ),
+  connection_timeout_ms: z.int().min(100).default(10_000).describe("Longest wait for a connection"),
+  request_timeout_ms: z.int().min(1000).default(30_000).describe(
+    "Longest wait for an answer; then the connection is given up",
+  ),
+  retry: retry.prefault({}).describe(
+    "Tries of one request after a lost connection or an error that may pass",
+  ),
+  envelope: z.enum([...LAYOUTS, "none"]).optional().describe(
+    "Sink: the layout of what is published, without it `standard` for changes and `rivven` for records that are no " +
+      "changes. Source: `auto` (as without it) turns what is recognised as one of these layouts back into the record " +
+      "that it was, `none` gives every message as it is",
+  ),
+  topic: z.string().superRefine((pattern, context) => {
+    const message = patternProblem(pattern);
+    if (message) context.addIssue({ code: "custom", message, input: pattern });
+  }).optional().describe(
+    `Sink: the topic; placeholders give one for each stream: ${placeholders}. Without it {source}.{namespace}.{stream}`,
+  ),
+  normalization: normalization.optional().describe(
+    "Sink: how names become parts of topics; without it other characters than letters, digits, `_` and `-` become `_`",
+  ),
+  topic_config: z.strictObject({
+    auto_create: z.boolean().default(true).describe("Makes topics that are missing; false: stops instead"),
+    partitions: z.int().min(1).max(1000).optional().describe(
+      "Partitions of a topic that is made here; without it the broker's default, which is 3",
+    ),
+  }).prefault({}).describe("Sink: topics that do not exist yet"),
+  batch_size: z.int().min(1).max(1000).default(100).describe(
+    "Sink: most records of one request. More than 100 gain nothing: the broker writes one after the other",
+  ),
+  topics: z.array(z.string().min(1)).min(1).optional().describe(
+    "Source, required there: the topics to read, by name, with `*` and `?`, or as a /regular expression/; new ones that " +
+      "fit are found while it runs",
+  ),
+  consumer_group: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, {
+    error: "A group has 1 to 255 letters, digits, dots, - and _, with a letter or digit in front",
+  }).optional().describe(
+    "Source: the group whose offsets at the broker follow what the pipeline has made durable, for others to look at. " +
+      "The pipeline itself goes by its own state. Without it nothing is committed there",
+  ),
+  start_offset: z.union([
+    z.enum(["earliest", "latest"]),
+    z.strictObject({
+      timestamp: z.iso.datetime({ offset: true }).describe("RFC 3339; the first records at or after it"),
+    }),
+  ]).default("earliest").describe(
+    "Source: where a first run begins. Topics that appear later are read from their beginning",
+  ),
+}).superRefine((keys, context) => {
+  const problem = (path: string, message: string) =>
+    context.addIssue({ code: "custom", path: [path], message, input: keys });
+  if ((keys.address === undefined) === (keys.bootstrap_servers === undefined)) {
+    problem("address", "Give address, or bootstrap_servers, and not both");
+  }
+  const written = keys as Record<string, unknown>;
+  if (keys.topics !== undefined) {
+    if (keys.topic !== undefined) {
+      problem("topic", "A source has topics, a sink has topic, and none has both");
+    }
+    if (keys.normalization !== undefined) problem("normalization", "A source makes no names of topics");
+    if (![undefined, "auto", "none"].includes(keys.envelope)) {
+      problem("envelope", "Of a source this is auto or none; the layout belongs to the sink");
+    }
+  } else {
+    if (written.consumer_group !== undefined) problem("consumer_group", "Only a source has one, with topics");
+    if (keys.envelope === "none") problem("envelope", `A sink writes one of ${LAYOUTS.join(", ")}`);
+  }
+});
+
+export type RivvenConfig = z.output<typeof config>;
+
+const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConfig>({
+  type: "rivven",
+  version: "1.0.0",
+  category: "messaging_rivven",
+  tags: ["broker", "topics", "queue"],
+  title: "Rivven broker",
+  summary: "Publishes records to topics of a Rivven broker",
+  description:
+    "Publishes each record with its key, so that the order of a row's changes is kept and topics can be compacted. " +
+    "Batches go over many connections, one at a time for each partition. What is recognised as an envelope is read " +
+    "back as the change that it was.",
+  config,
+  upgradeConfig(config) {
+    const servers = config.bootstrap_servers;
+    if (typeof servers !== "string") return { config, notes: [] };
+    return {
+      config: { ...config, bootstrap_servers: servers.split(",").map((text) => text.trim()) },
+      notes: [],
+    };
+  },
+  permissions(config) {
+    const files = config.tls?.enabled ? [config.tls.ca_path, config.tls.cert_path, config.tls.key_path] : [];
+    const read = files.filter((path) => path !== undefined);
+    const net = (config.bootstrap_servers ?? [config.address!]).map((text) =>
+      addressText(parseAddress(text)!)
+    );
+    return { net: [...new Set(net)], ...(read.length > 0 ? { read } : {}) };
+  },
+  sink: {
+    guarantee: "at_least_once",
+    accepts: OPERATIONS,
+    layout: "auto",
+    // A flush waits for the slowest partition, so under load it comes every few seconds only.
+    batch: { cheap: true, minIntervalMs: 5, maxRecords: 50_000, maxBytes: 64 << 20, maxWaitMs: 5000 },
+  },
+  example,
+});
+
+export default definition;

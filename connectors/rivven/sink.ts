@@ -1,0 +1,206 @@
+/**
+ * The `rivven` sink: each record to a partition of its topic, the same one for all records with its key. Loaded by its
+ * worker. How batches are sent is in publisher.ts.
+ */
+import { ConnectorError, RecordError, reportError } from "../../formats/data/errors.ts";
+import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
+import type { RivvenClient } from "./client/client.ts";
+import { partitionOf } from "./client/partition.ts";
+import type { RivvenConfig } from "./connector.ts";
+import type { Normalization } from "./normalization.ts";
+import { openClient, serversOf } from "./open_client.ts";
+import { type PartitionQueue, Publisher } from "./publisher.ts";
+import { topicOf, topicProblem } from "./topic_name.ts";
+
+/** The broker takes requests of 10 MiB, and what just fits can never be read again: its answer is larger. */
+const MAX_RECORD_BYTES = 9 * 1024 * 1024;
+
+const NORMALIZATION: Normalization = {
+  enabled: true,
+  case_conversion: "none",
+  replacement_char: "_",
+  avro_compatible: false,
+  strip_prefixes: [],
+  strip_suffixes: [],
+  truncate_long_names: true,
+  hash_on_truncate: true,
+};
+
+/** Where a stream's records go. */
+interface Target {
+  readonly partitions: readonly PartitionQueue[];
+  /** For records without a key: one partition for the whole stream, so that their order is kept. */
+  readonly unkeyed: PartitionQueue;
+}
+
+/**
+ * Opens the sink; the broker is asked for with the first record.
+ *
+ * @throws {ConnectorError} when the configuration is a source's
+ */
+export function openSink(config: RivvenConfig, context: SinkContext): Sink {
+  if (config.topics !== undefined) {
+    throw new ConnectorError(`Sink "${context.name}" has topics, which is a source's key`, {
+      code: "config_topics",
+      hint: "Name the topic to publish to with topic, or leave both out",
+    });
+  }
+  return new RivvenSink(config, context);
+}
+
+class RivvenSink implements Sink {
+  readonly #config: RivvenConfig;
+  readonly #context: SinkContext;
+  readonly #client: RivvenClient;
+  readonly #publisher: Publisher;
+  /** By stream; an error where the stream has no possible topic. */
+  readonly #targets = new WeakMap<Stream, Target | RecordError>();
+  readonly #topics = new Map<string, readonly PartitionQueue[]>();
+  readonly #streamOfTopic = new Map<string, string>();
+
+  constructor(config: RivvenConfig, context: SinkContext) {
+    const { connections, batch_size: batchSize } = config;
+    this.#config = config;
+    this.#context = context;
+    this.#client = openClient(config, context, connections);
+    this.#publisher = new Publisher(this.#client, { connections, batchSize });
+  }
+
+  async write(batch: Batch): Promise<void> {
+    await this.#publisher.room();
+    const { reject } = this.#context;
+    for (let i = 0; i < batch.length; i++) {
+      const stream = batch.stream(i);
+      const target = this.#targets.get(stream) ?? await this.#targetOf(stream, batch);
+      if (target instanceof RecordError) {
+        reject(batch, i, target);
+        continue;
+      }
+      const text = batch.span(i, "text")!;
+      const isTombstone = batch.operation(i) === "tombstone";
+      // A layout without a text for this operation. Published, an empty value would delete the row.
+      if (text.length === 0 && !isTombstone) continue;
+      const key = batch.span(i, "key");
+      // Without the line's end.
+      const value = text.length === 0 ? text : text.subarray(0, text.length - 1);
+      const problem = recordProblem(key, value);
+      if (problem) {
+        reject(batch, i, problem);
+        continue;
+      }
+      const { partitions, unkeyed } = target;
+      this.#publisher.add(key ? partitions[partitionOf(key, partitions.length)] : unkeyed, key, value);
+    }
+    this.#publisher.send();
+  }
+
+  async flush(): Promise<void> {
+    await this.#publisher.flush();
+  }
+
+  async check(report: CheckReport): Promise<void> {
+    const { topic, topic_config, auth } = this.#config;
+    const servers = serversOf(this.#config).join(", ");
+    let topics: readonly string[];
+    try {
+      topics = await this.#client.topics();
+    } catch (error) {
+      const { message, hint } = reportError(error);
+      return report({ name: "connection", status: "failed", message, hint, blame: "environment" });
+    }
+    const login = auth ? ` as "${auth.username}"` : "";
+    report({ name: "connection", status: "ok", message: `${servers} answers${login}` });
+    if (topic === undefined || topic.includes("{")) return;
+    const exists = topics.includes(topic);
+    const count = exists ? await this.#client.partitions(topic) : undefined;
+    if (exists) return report({ name: "topic", status: "ok", message: `"${topic}" has ${count} partitions` });
+    if (topic_config.auto_create) {
+      return report({
+        name: "topic",
+        status: "ok",
+        message: `"${topic}" does not exist yet: it is made at the start`,
+      });
+    }
+    report({
+      name: "topic",
+      status: "failed",
+      message: `"${topic}" does not exist`,
+      hint: "Create it, or set topic_config.auto_create: true",
+      blame: "environment",
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #targetOf(stream: Stream, batch: Batch): Promise<Target | RecordError> {
+    const { topic: pattern, normalization = NORMALIZATION } = this.#config;
+    const topic = topicOf(pattern, batch.encoded().origin.name, stream, normalization);
+    const problem = topicProblem(topic);
+    const target = problem === undefined
+      ? this.#targetIn(await this.#partitionsOf(topic), stream)
+      : new RecordError(`Stream "${qualifiedName(stream)}" has no topic: ${problem}`, {
+        code: "config_topic_name",
+      });
+    this.#targets.set(stream, target);
+    this.#noteCollision(topic, stream);
+    return target;
+  }
+
+  #targetIn(partitions: readonly PartitionQueue[], stream: Stream): Target {
+    const name = new TextEncoder().encode(qualifiedName(stream));
+    return { partitions, unkeyed: partitions[partitionOf(name, partitions.length)] };
+  }
+
+  async #partitionsOf(topic: string): Promise<readonly PartitionQueue[]> {
+    const known = this.#topics.get(topic);
+    if (known) return known;
+    const { auto_create, partitions } = this.#config.topic_config;
+    const { log } = this.#context;
+    let count = auto_create ? undefined : await this.#client.partitions(topic);
+    if (auto_create) {
+      const made = await this.#client.ensureTopic(topic, partitions);
+      count = made.partitions;
+      if (made.isNew) log.info(`Topic "${topic}" was made`, { partitions: count });
+    }
+    if (count === undefined) {
+      throw new ConnectorError(`Cannot publish to topic "${topic}": it does not exist`, {
+        code: "not_found_topic",
+        hint: "Create it, or set topic_config.auto_create: true",
+      });
+    }
+    const queues = Array.from(
+      { length: count },
+      (_, partition) => this.#publisher.partition(topic, partition),
+    );
+    this.#topics.set(topic, queues);
+    return queues;
+  }
+
+  /** Names of two tables can become one topic's by accident; with a fixed topic it is meant. */
+  #noteCollision(topic: string, stream: Stream): void {
+    const name = qualifiedName(stream);
+    const other = this.#streamOfTopic.get(topic);
+    this.#streamOfTopic.set(topic, name);
+    if (other === undefined || other === name || this.#config.topic?.includes("{") === false) return;
+    this.#context.log.warn(`"${other}" and "${name}" are both published to topic "${topic}"`, { topic });
+  }
+}
+
+function recordProblem(key: Uint8Array | undefined, value: Uint8Array): RecordError | undefined {
+  if (value.length === 0 && key === undefined) {
+    return new RecordError("A tombstone without a key can't be published: it would say nothing", {
+      code: "schema_tombstone_without_key",
+    });
+  }
+  const size = value.length + (key?.length ?? 0);
+  if (size <= MAX_RECORD_BYTES) return undefined;
+  return new RecordError(
+    `The record has ${size} bytes, and the broker can give back ${MAX_RECORD_BYTES} at most`,
+    {
+      code: "serialization_too_large",
+    },
+  );
+}

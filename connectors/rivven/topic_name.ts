@@ -1,0 +1,70 @@
+/**
+ * `cdc.{schema}.{table}` → the topic of a stream. connector.ts checks a pattern with it, sink.ts asks it once for
+ * each stream.
+ */
+import type { Stream } from "../../formats/data/stream.ts";
+import { type Normalization, normalize, shorten } from "./normalization.ts";
+
+/** What a placeholder stands for. */
+export const PLACEHOLDERS: Readonly<Record<string, string>> = {
+  source: "the source's name in the pipeline file",
+  database: "the database",
+  namespace: "the schema; MySQL: the database",
+  schema: "the same as {namespace}",
+  stream: "the table, topic or queue",
+  table: "the same as {stream}",
+};
+
+/** Where a pattern has a placeholder and the stream nothing to put there. */
+const UNKNOWN = "_unknown_";
+
+/** What is wrong with a pattern, in a sentence; undefined when it is right. */
+export function patternProblem(pattern: string): string | undefined {
+  for (const [, name] of pattern.matchAll(/\{([^{}]*)\}/g)) {
+    if (!(name in PLACEHOLDERS)) {
+      const known = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`).join(", ");
+      return `There is no placeholder "{${name}}": use ${known}`;
+    }
+  }
+  const fixed = pattern.replace(/\{[^{}]*\}/g, "");
+  if (/[{}]/.test(fixed)) return `"${pattern}" has an unmatched brace`;
+  if (!/^[A-Za-z0-9._-]*$/.test(fixed)) {
+    return `"${pattern}" has characters that no topic can have: letters, digits, dots, - and _ are possible`;
+  }
+  return pattern.includes("{") ? undefined : topicProblem(pattern);
+}
+
+/** What the broker would say to a topic's name; undefined when it takes it. */
+export function topicProblem(topic: string): string | undefined {
+  if (topic.includes("..")) return `"${topic}" has two dots in a row`;
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(topic)) {
+    return `"${topic}" is no name of a topic: 1 to 255 letters, digits, dots, - and _, with a letter or digit in front`;
+  }
+  return undefined;
+}
+
+/** The topic of a stream. Not every result is a name that the broker takes: ask `topicProblem`. */
+export function topicOf(
+  pattern: string | undefined,
+  source: string,
+  stream: Stream,
+  normalization: Normalization,
+): string {
+  // What routing decided is the name itself.
+  if (stream.topic !== undefined) return stream.topic;
+  const { name, namespace = "", database = "" } = stream;
+  const values: Readonly<Record<string, string>> = {
+    source,
+    database,
+    namespace,
+    schema: namespace,
+    stream: name,
+    table: name,
+  };
+  const chosen = pattern ?? (namespace === "" ? "{source}.{stream}" : "{source}.{namespace}.{stream}");
+  const topic = chosen.replace(
+    /\{([^{}]*)\}/g,
+    (_, placeholder: string) => normalize(values[placeholder], normalization) || UNKNOWN,
+  );
+  return shorten(topic, normalization);
+}
