@@ -176,6 +176,103 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./preview.ts"),
   },
   {
+    name: "postgres",
+    summary: "Follow a PostgreSQL database with flags only, without a file",
+    description:
+      "Takes the rows of the tables and then every change, to standard output or into files. The flags become " +
+      "a pipeline file in memory, which runs as any other does; --print-config shows it. What the connection leaves out " +
+      "comes from the variables that psql uses (PGHOST, PGPASSWORD, …) and from ~/.pgpass.",
+    options: [
+      {
+        name: "connection",
+        type: "string",
+        value: "URI",
+        default: "from PGHOST, PGDATABASE, PGUSER, …",
+        description: "The database: postgres://user@host:5432/database?sslmode=verify-full",
+      },
+      {
+        name: "slot",
+        type: "string",
+        value: "NAME",
+        default: "rivven_slot",
+        description: "Replication slot, created when missing",
+      },
+      {
+        name: "publication",
+        type: "string",
+        value: "NAME",
+        default: "rivven_pub",
+        description: "Publication, created when missing",
+      },
+      {
+        name: "tables",
+        type: "string",
+        value: "NAMES",
+        many: true,
+        default: "all",
+        description: "Tables to follow, as patterns of table or schema.table",
+      },
+      {
+        name: "snapshot",
+        type: "string",
+        value: "MODE",
+        default: "initial",
+        description: "What is read before the changes, such as initial or never",
+      },
+      {
+        name: "sink",
+        type: "string",
+        value: "SINK",
+        choices: ["stdout", "file"],
+        default: "stdout",
+        description: "Where the records go",
+      },
+      {
+        name: "path",
+        type: "string",
+        value: "PATH",
+        description: "The files of --sink file, such as out/{namespace}.{stream}.jsonl",
+        complete: "file",
+      },
+      {
+        name: "state-dir",
+        type: "string",
+        value: "PATH",
+        default: "./data/connect-state",
+        description: "Where the position is kept, from which the next run goes on",
+        complete: "file",
+      },
+      {
+        name: "broker",
+        type: "string",
+        value: "ADDRESS",
+        description: "Address of a Rivven broker; not in this build yet",
+      },
+      {
+        name: "topic",
+        type: "string",
+        value: "NAME",
+        description: "Topic on that broker; not in this build yet",
+      },
+      { name: "print-config", type: "boolean", description: "Print the pipeline file and run nothing" },
+      SHUTDOWN_TIMEOUT,
+    ],
+    startsWorkers: true,
+    examples: [
+      [
+        "rivven-connect postgres --connection postgres://me@localhost/shop",
+        "every table, as lines on the terminal",
+      ],
+      [
+        "rivven-connect postgres --tables public.orders --sink file --path orders.jsonl",
+        "one table of the database that PGHOST and PGDATABASE name, into a file",
+      ],
+      ["rivven-connect postgres --connection $URI --print-config > connect.yaml", "a file to go on from"],
+    ],
+    exitCodes: { 130: "a second Ctrl-C, or one before anything ran (143: SIGTERM)" },
+    load: () => import("./postgres.ts"),
+  },
+  {
     name: "init",
     summary: "Write an example pipeline file to standard output",
     description:
@@ -287,11 +384,6 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./help.ts"),
   },
   notYet("status", "Show what a running process is doing", "Its health and progress are on its log"),
-  notYet(
-    "postgres",
-    "Legacy mode: PostgreSQL changes straight to a broker",
-    "Write a pipeline file instead: rivven-connect init postgres-cdc",
-  ),
   notYet(
     "test",
     "Test transforms and pipelines against recorded records",

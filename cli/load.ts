@@ -117,6 +117,7 @@ export interface Examined extends Partial<Loaded> {
 /**
  * Reads, checks and plans the file; from here on its secrets are in nothing that `output` prints.
  *
+ * @param given what to examine in place of the file that the arguments name
  * @returns without a config where there is an error or a variable is not set, without a plan where nothing runs
  * @throws {ConnectorError} kind `config` when there is no file; what stands in it never throws
  */
@@ -124,8 +125,9 @@ export async function examine(
   args: Arguments,
   output: Output,
   unsetVariables: "error" | "warning",
+  given?: PipelineText,
 ): Promise<Examined> {
-  const text = await readPipelineText(args);
+  const text = given ?? await readPipelineText(args);
   const definitions = await definitionsFor(text);
   const { config, problems, secrets } = parsePipeline(text, definitions, unsetVariables, args);
   output.addSecrets(secrets);
@@ -143,10 +145,11 @@ export async function examine(
 /**
  * The configuration and the plan of a command that runs something. Prints every problem.
  *
+ * @param given what to run in place of the file that the arguments name
  * @throws {ConnectorError} kind `config` when there is an error among them
  */
-export async function loadPlan(args: Arguments, output: Output): Promise<Loaded> {
-  const { file, config, plan, problems } = await examine(args, output, "error");
+export async function loadPlan(args: Arguments, output: Output, given?: PipelineText): Promise<Loaded> {
+  const { file, config, plan, problems } = await examine(args, output, "error", given);
   sayProblems(problems, output);
   if (config && plan) return { config, plan };
   throw new ConnectorError(`${file} has ${countProblems(problems)}`, { code: "config_invalid" });

@@ -9,6 +9,7 @@ import { HEARTBEAT, WORKER_URL } from "../runtime/remote.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { type Log, logTo } from "./log_lines.ts";
 import { exitCodeOf } from "./exit_code.ts";
+import type { PipelineText } from "./load.ts";
 import type { Output } from "./output.ts";
 import { count, Progress } from "./progress.ts";
 import { onSignals } from "./signals.ts";
@@ -18,12 +19,21 @@ import { VERSION } from "./version.ts";
 const DRAW_MS = 250;
 const LOG_PROGRESS_MS = 30_000;
 
-export async function run(args: Arguments, output: Output): Promise<number> {
+export function run(args: Arguments, output: Output): Promise<number> {
+  return runPipelines(args, output);
+}
+
+/**
+ * Runs the pipelines of a file until they end, or a signal asks for the drain.
+ *
+ * @param text what to run in place of the file that the arguments name
+ */
+export async function runPipelines(args: Arguments, output: Output, text?: PipelineText): Promise<number> {
   // The worker of the self-test starts while this thread reads the file.
   const confined = selfTest({ workerUrl: WORKER_URL, ...HEARTBEAT });
   confined.catch(() => {});
   const { loadPlan } = await import("./load.ts");
-  const { plan } = await loadPlan(args, output);
+  const { plan } = await loadPlan(args, output, text);
   const { settings } = plan;
   const log = logTo(output, settings.logLevel, settings.logFormat);
   const isDebug = settings.logLevel === "debug";
