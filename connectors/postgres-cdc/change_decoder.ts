@@ -25,7 +25,11 @@ import {
   VALUE,
 } from "./pgoutput.ts";
 import type { Relation } from "./relations.ts";
-import { SCHEMA_SUFFIX, type SchemaChangeTopic } from "./schema_change.ts";
+import { sourceMembers, unavailableMember } from "./source_members.ts";
+import { malformed, transactionGone, unreadableValue, wrongCount } from "./stream_errors.ts";
+import { SCHEMA_SUFFIX, type SchemaChangeTopic, type StreamNews } from "./schema_change.ts";
+import type { Place } from "./schema_history.ts";
+import { BEGIN_SUFFIX, type TransactionMetadata } from "./transaction_metadata.ts";
 import { MESSAGE_COLUMNS, messageStream, PLAIN_CHANGES, type WantedChanges } from "./wanted.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
 
@@ -60,13 +64,17 @@ export interface UnsentValues {
 export interface DecoderExtras {
   readonly schemaChanges?: SchemaChangeTopic;
   readonly wanted?: WantedChanges;
+  readonly transactions?: TransactionMetadata;
 }
 
 const COPY_DATA = FRAME.copyData;
 const XLOG_DATA = 0x77; // w
 const KEEPALIVE = 0x6b; // k
-/** So many records may come of one message: a schema change, a delete, its tombstone and an insert. */
-const MOST_AT_ONCE = 4;
+/**
+ * So many records may come of one message: the beginning of the transaction, a schema change, a delete, its tombstone
+ * and an insert.
+ */
+const MOST_AT_ONCE = 5;
 /** Behind the first byte of XLogData: start, end, server clock. */
 const XLOG_HEADER = 25;
 const utf8 = new TextEncoder();
@@ -124,12 +132,14 @@ export class ChangeDecoder {
   #new: Int32Array = new Int32Array(3 * 64);
 
   readonly #schemaChanges: SchemaChangeTopic | undefined;
+  readonly #transactions: TransactionMetadata | undefined;
 
   constructor(
     writer: BatchWriter,
     start: StreamPoint,
-    { schemaChanges, wanted = PLAIN_CHANGES }: DecoderExtras = {},
+    { schemaChanges, transactions, wanted = PLAIN_CHANGES }: DecoderExtras = {},
   ) {
+    this.#transactions = transactions;
     this.#writer = writer;
     this.#schemaChanges = schemaChanges;
     this.#wanted = wanted;
@@ -155,6 +165,11 @@ export class ChangeDecoder {
 
   /** What `pendingRelation` is; afterwards `run()` goes on behind it. */
   setRelation(relation: Relation): void {
+    // The change that is read again was rolled back with what announced it.
+    const announced = this.#announced;
+    if (this.#isRetry && announced?.lsn === this.#lsn && announced.index >= this.#undoIndex) {
+      relation.news = announced.news;
+    }
     this.#relations.set(relation.oid, relation);
     this.pendingRelation = undefined;
   }
@@ -293,6 +308,7 @@ export class ChangeDecoder {
     this.#timeMicros = this.lastCommitMicros = timeMicros;
     this.#ownText = sourceMembers(this.#lastCommit, commitLsn, xid);
     this.#own = utf8.encode(this.#ownText);
+    this.#transactions?.open(xid, commitLsn);
   }
 
   #commit(view: DataView, at: number): void {
@@ -303,6 +319,11 @@ export class ChangeDecoder {
       throw malformed("a commit does not belong to its transaction");
     }
     if (this.#index < this.#skipBelow) throw transactionGone(commitLsn, this.#skipBelow, undefined);
+    this.#transactions?.writeEnd(this.#writer, {
+      timeMicros: this.#timeMicros,
+      group: this.#group,
+      index: this.#index,
+    });
     this.#inTransaction = false;
     this.#skipBelow = 0;
     this.#lastCommit = commitLsn;
@@ -341,8 +362,12 @@ export class ChangeDecoder {
     while (done < relations.length && !this.#isFull) {
       const relation = relations[done++];
       const index = this.#index++;
-      if (index < this.#skipBelow || !relation.isSelected || this.#wanted.skips.has("truncate")) continue;
-      if (relation.news !== undefined) this.#announce(relation, index);
+      if (!relation.isSelected || this.#wanted.skips.has("truncate")) continue;
+      if (index < this.#skipBelow) {
+        this.#skip(relation, index);
+        continue;
+      }
+      if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       this.#writer.begin(relation.stream, "truncate", this.#timeMicros, this.#group, index);
       this.#writer.end(own);
     }
@@ -420,7 +445,7 @@ export class ChangeDecoder {
     if (bytes[at + 4] !== TUPLE.new) throw malformed("an insert has no row");
     if (!relation.isSelected || this.#wanted.skips.has("insert")) return;
     if (index < this.#skipBelow) return this.#skip(relation, index);
-    if (relation.news !== undefined) this.#announce(relation, index);
+    if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
     this.#writer.begin(relation.stream, "insert", this.#timeMicros, this.#group, index);
     const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
     this.#end(relation, unavailable, bytes);
@@ -433,7 +458,7 @@ export class ChangeDecoder {
     if (kind !== TUPLE.key && kind !== TUPLE.old) throw malformed("a delete has no row");
     if (!relation.isSelected || this.#wanted.skips.has("delete")) return;
     if (index < this.#skipBelow) return this.#skip(relation, index);
-    if (relation.news !== undefined) this.#announce(relation, index);
+    if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
     this.#writer.begin(relation.stream, "delete", this.#timeMicros, this.#group, index);
     this.#row("before", relation, bytes, view, at + 5, end, kind === TUPLE.key);
     this.#writer.end(this.#own);
@@ -450,7 +475,7 @@ export class ChangeDecoder {
       this.#index++;
       if (!relation.isSelected || this.#wanted.skips.has("update")) return;
       if (index < this.#skipBelow) return this.#skip(relation, index);
-      if (relation.news !== undefined) this.#announce(relation, index);
+      if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
       const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
       if (unavailable !== undefined && relation.reselects) {
@@ -471,7 +496,7 @@ export class ChangeDecoder {
     this.#locate(this.#new, count, bytes, view, newAt + 1, end);
     if (!this.#keyChanged(relation, bytes, isKeyOnly)) {
       if (index < this.#skipBelow) return this.#skip(relation, index);
-      if (relation.news !== undefined) this.#announce(relation, index);
+      if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
       this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
       const unavailable = this.#located("after", this.#new, this.#old, relation, bytes, isKeyOnly);
@@ -479,13 +504,14 @@ export class ChangeDecoder {
     }
     // Another key is another row for whoever stores by key: the old one goes, the new one comes.
     if (index >= this.#skipBelow) {
-      if (relation.news !== undefined) this.#announce(relation, index);
+      if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       writer.begin(stream, "delete", this.#timeMicros, this.#group, index);
       this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
       writer.end(this.#keyChangeOwn());
       if (relation.hasTombstones) writer.tombstone();
     } else this.#skip(relation, index);
     if (index + 1 < this.#skipBelow) return this.#skip(relation, index + 1);
+    if (this.#transactions !== undefined) this.#precede(relation, index + 1);
     writer.begin(stream, "insert", this.#timeMicros, this.#group, index + 1);
     const unavailable = this.#located("after", this.#new, this.#old, relation, bytes, isKeyOnly);
     if (unavailable === undefined) return writer.end(this.#keyChangeOwn());
@@ -503,30 +529,42 @@ export class ChangeDecoder {
   #skip(relation: Relation, index: number): void {
     relation.news?.announce({ lsn: this.#lsn, index });
     relation.news = undefined;
+    this.#transactions?.count(qualifiedName(relation.stream), index);
   }
 
   /**
-   * A table's first record since it has changed, number `index` of the transaction, is preceded by what has changed.
-   * That has the index before, with a suffix, so that it sorts in between; there is none before 0, so it then
-   * stands in a group between this transaction and the last one, whose commits are further apart than a byte.
+   * Writes what stands before record `index` of the transaction: the beginning of the transaction before the first,
+   * what has changed about the table before the table's first since then. They have the index before, with a suffix,
+   * so that they sort in between; there is none before 0, so they then stand in a group between this transaction and
+   * the last one, whose commits are further apart than a byte. A record that is read again has the same before it.
    */
-  #announce(relation: Relation, index: number): void {
-    const { news } = relation;
-    relation.news = undefined;
-    if (news === undefined || news.isAnnounced) return;
-    news.announce({ lsn: this.#lsn, index });
-    if (this.#schemaChanges === undefined) return;
-    news.write(this.#writer, this.#schemaChanges, {
+  #precede(relation: Relation, index: number): void {
+    const { stream, news } = relation;
+    const writer = this.#writer;
+    const name = qualifiedName(stream);
+    const place = () => ({
       timeMicros: this.#timeMicros,
-      lsn: this.#lsn,
-      own: this.#own,
       ...(index > 0
         ? { group: this.#group, index: index - 1 }
         : { group: sortableLsn(this.#lsn - 1n), index: 0 }),
-      suffix: SCHEMA_SUFFIX,
     });
-    this.#undoLength = this.#writer.length; // it stays, whatever becomes of the row
+    if (this.#transactions?.count(name, index)) {
+      this.#transactions.writeBegin(writer, { ...place(), suffix: BEGIN_SUFFIX });
+    }
+    relation.news = undefined;
+    if (news !== undefined && (!news.isAnnounced || this.#announced?.news === news)) {
+      news.announce({ lsn: this.#lsn, index });
+      this.#announced = { lsn: this.#lsn, index, news };
+      if (this.#schemaChanges !== undefined) {
+        const what = { ...place(), lsn: this.#lsn, own: this.#own, suffix: SCHEMA_SUFFIX };
+        news.write(writer, this.#schemaChanges, what);
+      }
+    }
+    this.#transactions?.mark(writer, name);
   }
+
+  /** What was announced last. */
+  #announced: (Place & { readonly news: StreamNews }) | undefined;
 
   #keyChangeOwn(): Uint8Array {
     return utf8.encode(`${this.#ownText},"key_changed":true`);
@@ -695,72 +733,4 @@ export class ChangeDecoder {
     }
     return false;
   }
-}
-
-/**
- * The connector's own members of `source`, one text for a whole transaction. `sequence` is Debezium's: JSON text of
- * the last commit LSN and this one, as decimal strings. `lsn` is the commit's, too, not the row's.
- */
-export function sourceMembers(lastCommit: bigint, lsn: bigint, xid: number | null): string {
-  const sequence = JSON.stringify(
-    JSON.stringify([lastCommit === 0n ? null : String(lastCommit), String(lsn)]),
-  );
-  return `,"sequence":${sequence},"txId":${xid},"lsn":"${formatLsn(lsn)}","lsn_num":${lsn},"xmin":null`;
-}
-
-/** Names the columns whose value was not sent: those that the row lacks, and those that have a placeholder there. */
-function unavailableMember({ stream, placeholders }: Relation, places: readonly number[]): string {
-  const names = (those: readonly number[]) => JSON.stringify(those.map((i) => stream.columns![i].name));
-  if (placeholders === undefined) return `,"unavailable_columns":${names(places)}`;
-  const missing = places.filter((i) => placeholders[i] === undefined);
-  const filled = places.filter((i) => placeholders[i] !== undefined);
-  return (missing.length > 0 ? `,"unavailable_columns":${names(missing)}` : "") +
-    (filled.length > 0 ? `,"placeholder_columns":${names(filled)}` : "");
-}
-
-function malformed(found: string, cause?: unknown): ConnectorError {
-  return new ConnectorError(`Cannot read the replication stream: ${found}`, {
-    code: "serialization_pgoutput",
-    hint:
-      "The stream or this program is damaged; nothing was confirmed to the server, so a restart reads it again",
-    cause,
-  });
-}
-
-function wrongCount({ stream, columns }: Relation, count: number): ConnectorError {
-  return malformed(
-    `a row of ${count} columns of "${qualifiedName(stream)}", which was announced with ${columns.length}`,
-  );
-}
-
-/** A value that its codec can't read: the whole flow stops, because leaving it out would be a silent loss. */
-export function unreadableValue(
-  stream: { name: string; namespace?: string; columns?: readonly { name: string }[] },
-  place: number,
-  cause: RecordError,
-): ConnectorError {
-  const column = stream.columns?.[place]?.name ?? `number ${place + 1}`;
-  return new ConnectorError(
-    `Cannot read column "${column}" of "${qualifiedName(stream)}": ${cause.message}`,
-    {
-      code: cause.code,
-      retryable: false,
-      hint:
-        "Leave the table out with exclude_tables, or the column out with a column list of the publication",
-      cause,
-    },
-  );
-}
-
-function transactionGone(lsn: bigint, index: number, found: bigint | undefined): ConnectorError {
-  return new ConnectorError(
-    `Cannot resume behind change ${index} of the transaction of LSN ${formatLsn(lsn)}: ` +
-      (found === undefined ? "it has fewer changes now" : `the server went on with LSN ${formatLsn(found)}`),
-    {
-      code: "state_transaction_gone",
-      hint:
-        "The slot was moved, or another publication is used than when the position was saved: use the old one " +
-        "again, or delete the saved position of this source for a new snapshot",
-    },
-  );
 }

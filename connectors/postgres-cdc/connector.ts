@@ -7,6 +7,7 @@ import { completeLogin } from "./login.ts";
 import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_keys.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
 import { type StreamConfig, streamKeys, upgradeStreamKeys } from "./stream_keys.ts";
+import type { TransactionTopic } from "./transaction_metadata.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
 import example from "./example.gen.ts";
 
@@ -30,6 +31,7 @@ export interface PostgresConfig extends TypeOptions, LoginConfig, StreamConfig {
   };
   readonly status_update_interval_ms: number;
   readonly schema_change_topic: SchemaChangeTopic;
+  readonly transaction_topic: TransactionTopic;
 }
 
 const patterns = (what: string) =>
@@ -127,6 +129,20 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
     ),
   }).prefault({}).describe("Records of changed tables"),
   ...streamKeys,
+  transaction_topic: z.strictObject({
+    enabled: z.boolean().default(false).describe(
+      "Gives each change its number in its transaction, and sends a record where a transaction begins and where it ends",
+    ),
+    topic_name: z.string().min(1).optional().describe(
+      "Topic of these records; without it the source's name with .transaction",
+    ),
+    include_data_collections: z.boolean().default(true).describe(
+      "The last one lists the tables and how many changes of each there were",
+    ),
+    min_events_threshold: z.int().min(0).max(1_000_000_000).default(0).describe(
+      "Transactions with fewer changes get no such records",
+    ),
+  }).prefault({}).describe("Records of transactions"),
   ...typeOptions,
 }).superRefine(refineLogin) as unknown as z.ZodType<PostgresConfig>;
 
@@ -189,6 +205,14 @@ function upgradeConfig(given: Record<string, unknown>): { config: Record<string,
       config.snapshot = { ...block, mode: config.snapshot_mode };
       delete config.snapshot_mode;
       notes.push('"snapshot_mode" is called "mode" in "snapshot"');
+    }
+  }
+  if ("provide_transaction_metadata" in config) {
+    const block = isObject(config.transaction_topic) ? config.transaction_topic : {};
+    if (!("enabled" in block)) {
+      config.transaction_topic = { ...block, enabled: config.provide_transaction_metadata };
+      delete config.provide_transaction_metadata;
+      notes.push('"provide_transaction_metadata" is called "enabled" in "transaction_topic"');
     }
   }
   if (isObject(config.snapshot) && config.snapshot.mode === "schema_only") {

@@ -38,6 +38,7 @@ import { rowRules, warnAboutKey } from "./row_rules.ts";
 import { originOption, requireOrigin } from "./stream_keys.ts";
 import { wantedChanges } from "./wanted.ts";
 import { readSnapshot } from "./snapshot.ts";
+import { TransactionMetadata } from "./transaction_metadata.ts";
 import { decideStart, slotMissing, type StartPlan } from "./start.ts";
 
 /** How long the creation of a slot waits for transactions that are open. */
@@ -316,6 +317,13 @@ export class Reading {
     }
   }
 
+  get #transactions(): TransactionMetadata | undefined {
+    const { transaction_topic: topic, database } = this.#config;
+    if (!topic.enabled) return undefined;
+    const topic_name = topic.topic_name ?? `${this.#context.name}.transaction`;
+    return new TransactionMetadata({ ...topic, topic_name }, database);
+  }
+
   get #schemaChanges(): SchemaChangeTopic {
     const { schema_change_topic: topic } = this.#config;
     return { ...topic, topic_name: topic.topic_name ?? `${this.#context.name}.schema_changes` };
@@ -351,9 +359,14 @@ export class Reading {
         start,
         flushed: this.#acknowledged,
         writer,
-        extras: { schemaChanges: this.#schemaChanges, wanted: wantedChanges(this.#config) },
+        extras: {
+          schemaChanges: this.#schemaChanges,
+          transactions: this.#transactions,
+          wanted: wantedChanges(this.#config),
+        },
         pluginOptions: originOption(this.#config.origin),
-        complete: async (batch, unsent) => await reselect(batch, unsent, { catalog: this.#catalog, writer, log }),
+        complete: async (batch, unsent) =>
+          await reselect(batch, unsent, { catalog: this.#catalog, writer, log }),
         history,
         position: (point) => streamPosition(origin, point),
         relation: await this.#relations(publication, book, history),

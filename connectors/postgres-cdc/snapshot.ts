@@ -7,7 +7,8 @@ import { type BatchWriter, type WriterColumn, writerColumns } from "../../format
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Batch, Clock, SourceProgress } from "../contract.ts";
 import { type Table, tableName } from "./catalog.ts";
-import { sourceMembers, unreadableValue } from "./change_decoder.ts";
+import { sourceMembers } from "./source_members.ts";
+import { unreadableValue } from "./stream_errors.ts";
 import { Connection, quoteIdentifier, quoteLiteral } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { writeCopyRow } from "./copy_text.ts";

@@ -3,7 +3,13 @@
  * whole can cross a port. batch.ts makes batches of it, batch_writer.ts fills it, batch_reader.ts parses it.
  */
 import type { Layout } from "./envelope.ts";
-import type { DataRecord, Header, Operation } from "./record.ts";
+import {
+  type DataRecord,
+  type Header,
+  type Operation,
+  SNAPSHOT_MARKERS,
+  type SnapshotMarker,
+} from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { Json } from "./value.ts";
 
@@ -75,8 +81,11 @@ export const IN_SIDE = 0x80000000;
 /** Bits of `flags`. */
 export const BARE = 1;
 export const KEY_IS_BYTES = 2;
-/** From this bit on: 1 + the number of the marker in SNAPSHOT_MARKERS; 0: what the operation says. */
+/** Three bits from this one on: 1 + the number of the marker in SNAPSHOT_MARKERS; 0: what the operation says. */
 export const MARKER_SHIFT = 2;
+const MARKER_MASK = 7;
+/** Right behind `source` stands `,"transaction":{…}`, an object without objects and braces in it. */
+export const IN_TRANSACTION = 32;
 
 /** Numbers of each record, in typed arrays over one buffer: no object per record. */
 export interface BatchColumns {
@@ -126,6 +135,19 @@ export function batchColumns(capacity: number, recycled?: ArrayBuffer): BatchCol
     operations: new Uint8Array(buffer, 68 * capacity, capacity),
     flags: new Uint8Array(buffer, 69 * capacity, capacity),
   };
+}
+
+/** The marker that the flags of a record hold; undefined: what the operation says. */
+export function markerOf(flags: number): SnapshotMarker | undefined {
+  return SNAPSHOT_MARKERS[(flags >> MARKER_SHIFT & MARKER_MASK) - 1];
+}
+
+/** `,"transaction":{…}` of record `n`, counted from the start of `columns`; undefined where it has none. */
+export function transactionOf({ columns, text, side }: BatchData, n: number): Uint8Array | undefined {
+  if ((columns.flags[n] & IN_TRANSACTION) === 0) return undefined;
+  const at = columns.spans[n * SPAN_WIDTH + 2 * PARTS.indexOf("source") + 1];
+  const [bytes, start] = at >= IN_SIDE ? [side, at - IN_SIDE] : [text, at];
+  return bytes.subarray(start, bytes.indexOf(0x7d, start) + 1);
 }
 
 /** The text of an order: sorts by code unit as the lane does. */

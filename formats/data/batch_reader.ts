@@ -1,7 +1,16 @@
 /** Written records back into typed objects: used by batch.ts when somebody asks for `records`. */
-import { BARE, type Batch, type BatchData, KEY_IS_BYTES, MARKER_SHIFT, OWN, spanOf } from "./batch_data.ts";
+import {
+  BARE,
+  type Batch,
+  type BatchData,
+  KEY_IS_BYTES,
+  markerOf,
+  OWN,
+  spanOf,
+  transactionOf,
+} from "./batch_data.ts";
 import { hasRounded, parseJson, type Restore, restoreRow, restoresOf } from "./json_value.ts";
-import { type DataRecord, SNAPSHOT_MARKERS } from "./record.ts";
+import type { DataRecord } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { Row, Value } from "./value.ts";
 
@@ -49,13 +58,17 @@ function readAfter(batch: Batch, i: number, stream: Stream, exact: boolean): Val
   return stream.payload === "bytes" && typeof value === "string" ? Uint8Array.fromBase64(value) : value;
 }
 
-/** The source's own members, and the marker of a snapshot with them. */
+/** The source's own members, and with them the marker of a snapshot and the place in a transaction. */
 function readOwn(data: BatchData, n: number): { members?: Row; unavailable?: readonly string[] } {
-  const marker = SNAPSHOT_MARKERS[(data.columns.flags[n] >> MARKER_SHIFT) - 1];
+  const marker = markerOf(data.columns.flags[n]);
+  const transaction = transactionOf(data, n);
   const bytes = spanOf(data, n, OWN);
-  if (!bytes) return { members: marker && { snapshot: marker } };
-  const { unavailable_columns: unavailable, ...own } = parseMembers(bytes);
-  const members = marker ? { snapshot: marker, ...own } : own;
+  const { unavailable_columns: unavailable, ...own } = bytes ? parseMembers(bytes) : {};
+  const members = {
+    ...(marker ? { snapshot: marker } : {}),
+    ...own,
+    ...(transaction ? parseMembers(transaction.subarray(1)) : {}),
+  };
   return {
     members: Object.keys(members).length > 0 ? members : undefined,
     unavailable: unavailable as readonly string[] | undefined,

@@ -17,14 +17,17 @@ import {
   batchColumns,
   type BatchData,
   IN_SIDE,
+  IN_TRANSACTION,
   KEY_IS_BYTES,
   MARKER_SHIFT,
+  markerOf,
   orderText,
   type Origin,
   OWN,
   type Position,
   SPAN_WIDTH,
   spanOf,
+  transactionOf,
 } from "./batch_data.ts";
 import { type BufferPool, MAX_KEPT_BYTES } from "./buffer_pool.ts";
 import {
@@ -38,6 +41,9 @@ import {
 import { JsonWriter } from "./json_writer.ts";
 import { type Header, type Operation, SNAPSHOT_MARKERS, type SnapshotMarker } from "./record.ts";
 import type { Stream } from "./stream.ts";
+import { keyPrefixes, type WriterColumn } from "./writer_columns.ts";
+
+export { type WriterColumn, writerColumn, writerColumns } from "./writer_columns.ts";
 
 /** Limits of a batch: whichever comes first. One larger record still makes a batch. */
 export const MAX_RECORDS = 1000;
@@ -59,28 +65,12 @@ export interface BatchWriterOptions extends BatchWriterLimits {
   readonly pool?: BufferPool;
 }
 
-/** A column as the writer wants it: its name already JSON, with the colon. Made by `writerColumns`. */
-export interface WriterColumn {
-  readonly prefix: Uint8Array;
-  /** Its place in the key; -1 when it is not part of it. */
-  readonly keyIndex: number;
-}
-
-/** The columns of a stream, ready for `column()`. */
-export function writerColumns(stream: Stream): WriterColumn[] {
-  return (stream.columns ?? []).map(({ name }) => writerColumn(name, stream.key.indexOf(name)));
-}
-
-/** One column, ready for `column()`. */
-export function writerColumn(name: string, keyIndex = -1): WriterColumn {
-  return { prefix: utf8.encode(`${JSON.stringify(name)}:`), keyIndex };
-}
-
 const utf8 = new TextEncoder();
 const OPEN = 0x7b, CLOSE = 0x7d, COMMA = 0x2c;
 const LANE_MEMBER = utf8.encode(',"lane":"');
 const ORDER_MEMBER = utf8.encode('","order":');
 const NO_ORDER = utf8.encode("null");
+const COLLECTION_ORDER = utf8.encode(',"data_collection_order":');
 const NO_MEMBERS = new Uint8Array();
 const INITIAL_SIDE_BYTES = 16 * 1024;
 const TEXT = 0, KEY = 2, BEFORE = 4, AFTER = 6, SOURCE = 8;
@@ -268,6 +258,10 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     groupOf[i] = this.#indexOfGroup();
     operations[i] = operationIndex(this.operation);
     if (this.#suffix !== undefined) (this.#suffixes ??= [])[i] = this.#suffix;
+    if (this.#transaction !== undefined) {
+      flags[i] |= IN_TRANSACTION;
+      this.#transaction = undefined;
+    }
     this.length++;
     this.#isOpen = false;
   }
@@ -297,6 +291,39 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     for (const list of [this.#suffixes, this.#headers]) {
       if (list && list.length > length) list.length = length;
     }
+  }
+
+  #transaction: Uint8Array | undefined;
+  #totalOrder = NaN;
+  #collectionOrder = NaN;
+
+  /**
+   * Before `begin`: the record's place in its transaction, Debezium's `transaction` block.
+   *
+   * @param opening `,"transaction":{"id":"…","total_order":`, without other braces
+   */
+  transactionOfNext(opening: Uint8Array, totalOrder: number, collectionOrder: number): void {
+    this.#transaction = opening;
+    this.#totalOrder = totalOrder;
+    this.#collectionOrder = collectionOrder;
+  }
+
+  /** The `transaction` member, right behind `source`. */
+  #transactionMember(text: Uint8Array): void {
+    this.literal(text);
+    // What is copied from another record is complete.
+    if (text[text.length - 1] === CLOSE) return;
+    this.#smallInteger(this.#totalOrder);
+    this.literal(COLLECTION_ORDER);
+    this.#smallInteger(this.#collectionOrder);
+    this.reserve(1);
+    this.bytes[this.at++] = CLOSE;
+  }
+
+  #smallInteger(value: number): void {
+    const digits = String(value);
+    this.reserve(digits.length);
+    for (let i = 0; i < digits.length; i++) this.bytes[this.at++] = digits.charCodeAt(i);
   }
 
   /** A key that is not made of columns of the row: a queue's own bytes, or one that was made elsewhere. */
@@ -376,7 +403,8 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     const recordHeaders = headers?.[n];
     if (recordHeaders) this.headers(recordHeaders);
     if (exact) this.exact = true;
-    this.snapshotMarker = SNAPSHOT_MARKERS[(flags >> MARKER_SHIFT) - 1];
+    this.snapshotMarker = markerOf(flags);
+    this.#transaction = transactionOf(data, n);
     this.end(this.#copiedOwn(spanOf(data, n, OWN)));
   }
 
@@ -469,6 +497,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     this.reserve(1);
     this.bytes[this.at++] = CLOSE;
     spans[span + SOURCE + 1] = this.at;
+    if (this.#transaction !== undefined) this.#transactionMember(this.#transaction);
   }
 
   /** Whether the record before had the same own members; then what was made of them can be used again. */
@@ -510,9 +539,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   orderIndexMember(name: Uint8Array): void {
     if (Number.isNaN(this.orderIndex)) return;
     this.member(name);
-    const digits = String(this.orderIndex);
-    this.reserve(digits.length);
-    for (let i = 0; i < digits.length; i++) this.bytes[this.at++] = digits.charCodeAt(i);
+    this.#smallInteger(this.orderIndex);
   }
 
   // ---- details ----------------------------------------------------------------------------------------------------
@@ -594,7 +621,9 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   /** Own members as an object beside the text; one for all records that share them. */
   #sideSource(): void {
     const size = this.#own.length;
-    if (size === 0) return;
+    const transaction = this.#transaction;
+    if (transaction !== undefined) this.#sideSourceAt = -1;
+    else if (size === 0) return;
     if (this.#sideSourceAt < 0) {
       this.#sideSourceAt = this.#sideAt;
       this.#toSide(OPEN_BYTES);
@@ -605,9 +634,17 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     const span = this.length * SPAN_WIDTH;
     const at = this.#sideSourceAt + IN_SIDE;
     spans[span + SOURCE] = at;
-    spans[span + SOURCE + 1] = at + size + 1;
-    spans[span + OWN] = at + 1;
-    spans[span + OWN + 1] = at + size;
+    spans[span + SOURCE + 1] = at + Math.max(2, size + 1);
+    if (size > 0) {
+      spans[span + OWN] = at + 1;
+      spans[span + OWN + 1] = at + size;
+    }
+    if (transaction === undefined) return;
+    // It follows its source, so that source is nobody else's.
+    this.#swap();
+    this.#transactionMember(transaction);
+    this.#swap();
+    this.#sideSourceAt = -1;
   }
 
   #reserveSide(size: number): void {
@@ -649,20 +686,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   }
 }
 
-const OPEN_BYTES = new Uint8Array([OPEN]);
-const CLOSE_BYTES = new Uint8Array([CLOSE]);
-const COMMA_BYTES = new Uint8Array([COMMA]);
-
-const prefixesByStream = new WeakMap<Stream, readonly Uint8Array[]>();
-
-function keyPrefixes(stream: Stream): readonly Uint8Array[] {
-  let prefixes = prefixesByStream.get(stream);
-  if (!prefixes) {
-    prefixes = stream.key.map((name, k) => utf8.encode(`${k === 0 ? "{" : ","}${JSON.stringify(name)}:`));
-    prefixesByStream.set(stream, prefixes);
-  }
-  return prefixes;
-}
+const [OPEN_BYTES, CLOSE_BYTES, COMMA_BYTES] = [OPEN, CLOSE, COMMA].map((byte) => new Uint8Array([byte]));
 
 function joined(...parts: readonly Uint8Array[]): Uint8Array {
   const text = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));

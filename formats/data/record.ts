@@ -57,7 +57,8 @@ export interface DataRecord {
   readonly timeMicros: bigint;
   /**
    * The connector's own members of the `source` block, or of `metadata` for `record`. Of what the envelope writes
-   * there for everybody only `snapshot` counts, where it is a marker such as `last`.
+   * there for everybody only `snapshot` counts, where it is a marker such as `last`. `transaction {id, total_order,
+   * data_collection_order}` of a change is written beside the block instead.
    */
   readonly source?: Row;
   readonly headers?: readonly Header[];

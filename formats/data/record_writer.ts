@@ -13,6 +13,8 @@ const NO_MEMBERS = new Uint8Array();
 export function writeRecord(writer: BatchWriter, record: DataRecord): void {
   const { stream, operation, before, after } = record;
   const { group, index, suffix } = splitOrder(record.order);
+  const transaction = transactionOf(record);
+  if (transaction) writer.transactionOfNext(transaction, NaN, NaN);
   writer.begin(stream, operation, record.timeMicros, group, index, suffix);
   if (record.bare) writer.unwrap();
   if (record.key instanceof Uint8Array) writer.key(record.key, true);
@@ -86,10 +88,26 @@ function markerOf({ operation, source }: DataRecord): SnapshotMarker | undefined
   return operation === "record" ? undefined : SNAPSHOT_MARKERS.find((marker) => marker === source?.snapshot);
 }
 
+/** The text of a change's `transaction` block, complete; undefined where it has none, or one of another form. */
+function transactionOf({ operation, source }: DataRecord): Uint8Array | undefined {
+  const block = source?.transaction;
+  if (operation === "record" || !isRow(block ?? null)) return undefined;
+  const { id, total_order, data_collection_order, ...others } = block as Row;
+  const isSmall = (value: Value | undefined) => Number.isSafeInteger(value) && Number(value) >= 0;
+  if (typeof id !== "string" || /[{}]/.test(id) || !isSmall(total_order) || !isSmall(data_collection_order)) {
+    return undefined;
+  }
+  if (Object.keys(others).length > 0) return undefined;
+  return utf8.encode(`,"transaction":${valueText({ id, total_order, data_collection_order })}`);
+}
+
 /** The members of `source` that are the connector's own, as `end()` wants them. */
-function ownMembers({ operation, source, unavailable }: DataRecord): Uint8Array {
+function ownMembers(record: DataRecord): Uint8Array {
+  const { operation, source, unavailable } = record;
   // Of a `record` they are metadata, where the envelope takes no name for itself.
-  const isOwn = ([name]: [string, Value]) => operation === "record" || !COMMON_SOURCE_MEMBERS.has(name);
+  const isBlock = transactionOf(record) !== undefined;
+  const isOwn = ([name]: [string, Value]) =>
+    operation === "record" || !(COMMON_SOURCE_MEMBERS.has(name) || isBlock && name === "transaction");
   const members = Object.entries(source ?? {}).filter(isOwn);
   if (unavailable) members.push(["unavailable_columns", unavailable]);
   if (members.length === 0) return NO_MEMBERS;
