@@ -89,7 +89,7 @@ Deno.test("what is wrong on the command line is named, with what was probably me
     "run --log-level debgu": ['--log-level can\'t be "debgu"', 'Did you mean "debug"?'],
     "discover": ['"discover" needs a source', "Usage: rivven-connect discover <source> [options]"],
     "dlq list": ['"dlq" is not in this build yet', "They are kept in state.db of the state directory"],
-    "postgres --sink kafka": ['--sink can\'t be "kafka"', "One of: stdout, file"],
+    "postgres --sink kafka": ['--sink can\'t be "kafka"', "One of: stdout, file, rivven"],
   };
   for (const [line, [message, hint]] of Object.entries(cases)) {
     assert.deepEqual(refusal(line), { message, hint }, line);

@@ -179,7 +179,7 @@ export const COMMANDS: readonly Command[] = [
     name: "postgres",
     summary: "Follow a PostgreSQL database with flags only, without a file",
     description:
-      "Takes the rows of the tables and then every change, to standard output or into files. The flags become " +
+      "Takes the rows of the tables and then every change, to standard output, into files or to a broker. The flags become " +
       "a pipeline file in memory, which runs as any other does; --print-config shows it. What the connection leaves out " +
       "comes from the variables that psql uses (PGHOST, PGPASSWORD, …) and from ~/.pgpass.",
     options: [
@@ -223,8 +223,8 @@ export const COMMANDS: readonly Command[] = [
         name: "sink",
         type: "string",
         value: "SINK",
-        choices: ["stdout", "file"],
-        default: "stdout",
+        choices: ["stdout", "file", "rivven"],
+        default: "rivven with --broker, else stdout",
         description: "Where the records go",
       },
       {
@@ -246,13 +246,14 @@ export const COMMANDS: readonly Command[] = [
         name: "broker",
         type: "string",
         value: "ADDRESS",
-        description: "Address of a Rivven broker; not in this build yet",
+        description: "Rivven broker to publish to, host:port; several with commas",
       },
       {
         name: "topic",
         type: "string",
         value: "NAME",
-        description: "Topic on that broker; not in this build yet",
+        default: "{source}.{namespace}.{stream}",
+        description: "Topic on that broker",
       },
       { name: "print-config", type: "boolean", description: "Print the pipeline file and run nothing" },
       SHUTDOWN_TIMEOUT,

@@ -71,7 +71,7 @@ Deno.test("a wrong command line ends with 2, a suggestion, and nothing on standa
       [["vaildate"], /Did you mean "validate"\?/],
       [["plan", "--jsn"], /Did you mean "--json"\?/],
       [["status"], /not in this build yet/],
-      [["postgres", "--broker", "b:9092"], /rivven, is not in this build yet[^]*--sink file --path/],
+      [["postgres", "--sink", "rivven"], /--broker localhost:9092/],
       [["spec", "datagn"], /Did you mean "datagen"\?/],
       [["docs", "--write", "--check"], /One of/],
       [["completions", "tcsh"], /bash, zsh, fish/],

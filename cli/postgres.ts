@@ -11,7 +11,6 @@ import type { Output } from "./output.ts";
 const FILE = "<flags>";
 
 export async function run(args: Arguments, output: Output): Promise<number> {
-  requireSink(args);
   if (args.flag("print-config")) {
     output.print(`${HEADER}${textOf(args, "printed").trimEnd()}`);
     return 0;
@@ -30,25 +29,44 @@ function pipelineOf(args: Arguments): PipelineText {
   return { file: FILE, text: textOf(args, "whole") };
 }
 
-/** A broker is what this command was made for, and what this build does not have. */
-function requireSink(args: Arguments): void {
-  for (const name of ["broker", "topic"]) {
-    if (args.text(name) === undefined) continue;
-    throw new UsageError(
-      `--${name} is about a broker, and its sink, rivven, is not in this build yet`,
-      "Use --sink stdout, or --sink file --path out/{namespace}.{stream}.jsonl",
-    );
+/** The keys of the sink that the flags ask for: a broker where there is one, standard output otherwise. */
+function sinkOf(args: Arguments): { readonly sink: string; readonly config: Record<string, unknown> } {
+  const [broker, topic, path] = ["broker", "topic", "path"].map((name) => literal(args.text(name)));
+  const sink = args.text("sink") ?? (broker === undefined ? "stdout" : "rivven");
+  for (
+    const [flag, value, owner] of [["broker", broker, "rivven"], ["topic", topic, "rivven"], [
+      "path",
+      path,
+      "file",
+    ]]
+  ) {
+    if (value !== undefined && sink !== owner) throw new UsageError(`--${flag} is for --sink ${owner}`);
   }
-  const isFile = args.text("sink") === "file";
-  if (isFile && args.text("path") === undefined) {
-    throw new UsageError("--sink file needs --path", "Such as --path out/{namespace}.{stream}.jsonl");
+  if (sink === "rivven") {
+    if (broker === undefined) {
+      throw new UsageError("--sink rivven needs --broker", "Such as --broker localhost:9092");
+    }
+    const servers = broker.split(",");
+    return {
+      sink,
+      config: given({
+        ...(servers.length > 1 ? { bootstrap_servers: servers } : { address: broker }),
+        topic,
+      }),
+    };
   }
-  if (!isFile && args.text("path") !== undefined) throw new UsageError("--path is for --sink file");
+  if (sink === "file") {
+    if (path === undefined) {
+      throw new UsageError("--sink file needs --path", "Such as --path out/{namespace}.{stream}.jsonl");
+    }
+    return { sink, config: { path } };
+  }
+  return { sink, config: { format: "json" } };
 }
 
 function textOf(args: Arguments, form: "printed" | "whole"): string {
   const { connection, password } = withoutPassword(args.text("connection"));
-  const sink = args.text("sink") ?? "stdout";
+  const { sink, config: sinkConfig } = sinkOf(args);
   const value = (name: string) => literal(args.text(name));
   const config = {
     connection: literal(connection),
@@ -63,9 +81,7 @@ function textOf(args: Arguments, form: "printed" | "whole"): string {
     version: "1.0",
     ...(stateDir === undefined ? {} : { settings: { state_dir: stateDir } }),
     sources: { postgres: { connector: "postgres-cdc", config: given(config) } },
-    sinks: {
-      [sink]: { connector: sink, config: sink === "file" ? { path: value("path") } : { format: "json" } },
-    },
+    sinks: { [sink]: { connector: sink, config: sinkConfig } },
     pipelines: { [`postgres_to_${sink}`]: { source: "postgres", sink } },
   }, { lineWidth: 0 });
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { makeAuthority, tlsSettings } from "../servers/certificates.ts";
 import { requireServer } from "../servers/missing.ts";
 import { type Postgres, startPostgres } from "../servers/postgres.ts";
+import { startRivvend } from "../servers/rivvend.ts";
 import { Program, runProgram, scratch } from "./program.ts";
 
 const ids = (text: string) =>
@@ -77,6 +78,17 @@ Deno.test("what --print-config prints is a file that run takes", async () => {
   const missing = await runProgram(["postgres", ...flags, "--snapshot", "sometimes"], { cwd: dir.path });
   assert.equal(missing.code, 2);
   assert.match(missing.stderr, /<flags>:\d+:\d+: "mode" must be one of/);
+});
+
+Deno.test("postgres publishes to a broker", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using pg = await withRows();
+  using dir = scratch();
+  const flags = ["--connection", pg.url, "--snapshot", "initial_only", "--broker", broker.address];
+  const published = await runProgram(["postgres", ...flags, "--topic", "cdc.mydb"], { cwd: dir.path });
+  assert.equal(published.code, 0, published.stderr);
+  assert.match(published.stderr, /finished: 2 records durable/);
 });
 
 Deno.test("the password may come from PGPASSWORD or ~/.pgpass, and the server from PGHOST", async () => {

@@ -9,8 +9,11 @@ export class ServerMissing extends Error {
   /** True: no package has it, so its tests are skipped even where servers are required. */
   readonly isOptional: boolean;
 
-  constructor(message: string, { isOptional = false }: { isOptional?: boolean } = {}) {
-    super(message);
+  constructor(
+    message: string,
+    { isOptional = false, cause }: { isOptional?: boolean; cause?: unknown } = {},
+  ) {
+    super(message, { cause });
     this.isOptional = isOptional;
   }
 }
