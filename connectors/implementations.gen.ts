@@ -18,6 +18,7 @@ export const implementations: Readonly<Record<string, Implementation>> = {
     source: () => import("./postgres-cdc/source.ts"),
   },
   rivven: {
+    source: () => import("./rivven/source.ts"),
     sink: () => import("./rivven/sink.ts"),
   },
   stdout: {

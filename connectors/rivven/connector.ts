@@ -79,8 +79,9 @@ const retry = z.strictObject({
   max_backoff_ms: z.int().min(1).default(10_000).describe("The longest wait"),
 });
 
-const sinkOnly = ["topic", "normalization", "topic_config", "batch_size"];
-const sourceOnly = ["consumer_group", "start_offset"];
+/** Keys of one side, which would do nothing on the other. */
+const SINK_KEYS = ["topic", "normalization", "topic_config", "batch_size"];
+const SOURCE_KEYS = ["consumer_group", "start_offset", "on_out_of_range"];
 
 const config = z.strictObject({
   address: server.optional().describe("The broker, `host:port`; 9092 when there is no port"),
@@ -141,24 +142,22 @@ const config = z.strictObject({
   ]).default("earliest").describe(
     "Source: where a first run begins. Topics that appear later are read from their beginning",
   ),
+  on_out_of_range: z.enum(["stop", "earliest", "latest"]).default("stop").describe(
+    "Source: what to do when the records at the saved position are gone (deleted, or the topic was made anew): `stop` " +
+      "with an error, or go on at one end of what is there",
+  ),
 }).superRefine((keys, context) => {
   const problem = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: [path], message, input: keys });
   if ((keys.address === undefined) === (keys.bootstrap_servers === undefined)) {
     problem("address", "Give address, or bootstrap_servers, and not both");
   }
-  const written = keys as Record<string, unknown>;
-  if (keys.topics !== undefined) {
-    if (keys.topic !== undefined) {
-      problem("topic", "A source has topics, a sink has topic, and none has both");
-    }
-    if (keys.normalization !== undefined) problem("normalization", "A source makes no names of topics");
-    if (![undefined, "auto", "none"].includes(keys.envelope)) {
-      problem("envelope", "Of a source this is auto or none; the layout belongs to the sink");
-    }
-  } else {
-    if (written.consumer_group !== undefined) problem("consumer_group", "Only a source has one, with topics");
-    if (keys.envelope === "none") problem("envelope", `A sink writes one of ${LAYOUTS.join(", ")}`);
+  const isSource = keys.topics !== undefined;
+  if (isSource && ![undefined, "auto", "none"].includes(keys.envelope)) {
+    problem("envelope", "Of a source this is auto or none; the layout belongs to the sink");
+  }
+  if (!isSource && keys.envelope === "none") {
+    problem("envelope", `A sink writes one of ${LAYOUTS.join(", ")}`);
   }
 });
 
@@ -170,7 +169,7 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
   category: "messaging_rivven",
   tags: ["broker", "topics", "queue"],
   title: "Rivven broker",
-  summary: "Publishes records to topics of a Rivven broker",
+  summary: "Publishes records to topics of a Rivven broker, and reads them",
   description:
     "Publishes each record with its key, so that the order of a row's changes is kept and topics can be compacted. " +
     "Batches go over many connections, one at a time for each partition. What is recognised as an envelope is read " +
@@ -184,6 +183,18 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
       notes: [],
     };
   },
+  completeConfig(config) {
+    const isSource = config.topics !== undefined;
+    const problems = (isSource ? SINK_KEYS : SOURCE_KEYS).filter((key) => config[key] !== undefined).map((
+      key,
+    ) => ({
+      key,
+      message: isSource
+        ? `${key} is a key of the sink, and with topics this is a source`
+        : `${key} is a key of the source, which has topics`,
+    }));
+    return { config, notes: [], problems };
+  },
   permissions(config) {
     const files = config.tls?.enabled ? [config.tls.ca_path, config.tls.cert_path, config.tls.key_path] : [];
     const read = files.filter((path) => path !== undefined);
@@ -191,6 +202,13 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
       addressText(parseAddress(text)!)
     );
     return { net: [...new Set(net)], ...(read.length > 0 ? { read } : {}) };
+  },
+  source: {
+    guarantee: "exactly_once",
+    ordering: "per_lane",
+    mode: "singleton",
+    syncModes: ["incremental"],
+    discover: true,
   },
   sink: {
     guarantee: "at_least_once",

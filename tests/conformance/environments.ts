@@ -15,7 +15,7 @@ import {
   type SinkEnvironment,
   type SourceEnvironment,
 } from "./environment.ts";
-import { rivvenTopics } from "./rivven_environment.ts";
+import { rivvenMessages, rivvenTopics } from "./rivven_environment.ts";
 import { postgresSnapshot, postgresStream } from "./postgres_environment.ts";
 
 /** By connector type. */
@@ -34,6 +34,7 @@ export const sourceEnvironments: Readonly<Record<string, Environments<SourceEnvi
     "without end": datagen(500, true, { pattern: "metrics", batch_size: 50 }),
     "waiting for its rate": datagen(2, true, { events_per_second: 20 }, systemClock),
   },
+  rivven: { "messages in a topic": rivvenMessages },
   "postgres-cdc": { "changes in a slot": postgresStream, "a snapshot": postgresSnapshot },
 };
 

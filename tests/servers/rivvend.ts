@@ -134,9 +134,12 @@ export class Rivvend implements AsyncDisposable {
   /**
    * Kills it. Its write-ahead log is removed, because 0.0.22 would replay all of it and so repeat records (every
    * acknowledged record is in its segment already).
+   *
+   * @param keepsLog leaves that log where it is, to see what comes of it
    */
-  async kill(): Promise<void> {
+  async kill({ keepsLog = false }: { keepsLog?: boolean } = {}): Promise<void> {
     await this.#end("SIGKILL");
+    if (keepsLog) return;
     await Deno.remove(join(this.#dir, "data", "wal"), { recursive: true }).catch(() => {});
   }
 
