@@ -69,7 +69,7 @@ export function endpointOf(config: LoginConfig, name: string): Endpoint {
     user: config.user,
     password: config.password,
     channelBinding: config.channel_binding,
-    sendsCleartext: config.allow_cleartext_password,
+    sendsCleartext: config.allow_cleartext,
     tls: config.tls,
     connectTimeoutMs: config.connect_timeout_secs * 1000,
     keepAliveMs: config.tcp_keepalives_idle_secs * 1000,

@@ -6,30 +6,51 @@
 import type { CompletedConfig, Machine } from "../contract.ts";
 import { serversOf } from "./address.ts";
 import { hostKeys, parseConnectionUri, UriError } from "./connection_uri.ts";
-import { tlsModeOf } from "./login_keys.ts";
+import { CHANNEL_BINDINGS, SESSION_KINDS, TLS_MODES, tlsModeOf } from "./login_keys.ts";
 import { findPassword, isOpenToOthers } from "./passfile.ts";
 
 type Keys = Record<string, unknown>;
 
-/** Variable → key; PostgreSQL documentation, "Environment Variables". PGHOST, PGPORT and PGPASSWORD are apart. */
-const VARIABLES: Readonly<Record<string, string>> = {
-  PGDATABASE: "database",
-  PGUSER: "user",
-  PGPASSFILE: "passfile",
-  PGCHANNELBINDING: "channel_binding",
-  PGCONNECT_TIMEOUT: "connect_timeout_secs",
-  PGAPPNAME: "application_name",
-  PGOPTIONS: "options",
-  PGTARGETSESSIONATTRS: "target_session_attrs",
-};
-const TLS_VARIABLES: Readonly<Record<string, string>> = {
-  PGSSLMODE: "mode",
-  PGSSLROOTCERT: "ca_cert_path",
-  PGSSLCERT: "client_cert_path",
-  PGSSLKEY: "client_key_path",
-  PGSSLNEGOTIATION: "negotiation",
-  PGSSLMINPROTOCOLVERSION: "min_protocol_version",
-};
+interface Variable {
+  readonly name: string;
+  readonly key: string;
+  readonly inTls?: boolean;
+  /** What may stand in it; anything when left out. */
+  readonly choices?: readonly string[];
+  /** The value of the key; undefined when it is none. */
+  readonly read?: (text: string) => unknown;
+}
+
+const seconds = (text: string) => /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+const tlsVersion = (text: string) => /^TLSv1\.[23]$/i.test(text) ? text.slice(4) : undefined;
+const oneOf = (choices: readonly string[]) => ({
+  choices,
+  read: (text: string) => choices.includes(text) ? text : undefined,
+});
+
+/** PostgreSQL documentation, "Environment Variables". PGHOST, PGPORT and PGPASSWORD are apart. */
+const VARIABLES: readonly Variable[] = [
+  { name: "PGDATABASE", key: "database" },
+  { name: "PGUSER", key: "user" },
+  { name: "PGPASSFILE", key: "passfile" },
+  { name: "PGCHANNELBINDING", key: "channel_binding", ...oneOf(CHANNEL_BINDINGS) },
+  { name: "PGCONNECT_TIMEOUT", key: "connect_timeout_secs", read: seconds },
+  { name: "PGAPPNAME", key: "application_name" },
+  { name: "PGOPTIONS", key: "options" },
+  { name: "PGTARGETSESSIONATTRS", key: "target_session_attrs", ...oneOf(SESSION_KINDS) },
+  { name: "PGSSLMODE", key: "mode", inTls: true, choices: TLS_MODES, read: tlsModeOf },
+  { name: "PGSSLROOTCERT", key: "ca_cert_path", inTls: true },
+  { name: "PGSSLCERT", key: "client_cert_path", inTls: true },
+  { name: "PGSSLKEY", key: "client_key_path", inTls: true },
+  { name: "PGSSLNEGOTIATION", key: "negotiation", inTls: true, ...oneOf(["postgres", "direct"]) },
+  {
+    name: "PGSSLMINPROTOCOLVERSION",
+    key: "min_protocol_version",
+    inTls: true,
+    choices: ["TLSv1.2", "TLSv1.3"],
+    read: tlsVersion,
+  },
+];
 
 /** Keys win over the URI, the URI over variables, variables over the password file. */
 export function completeLogin(given: Keys, machine: Machine): CompletedConfig {
@@ -45,12 +66,13 @@ export function completeLogin(given: Keys, machine: Machine): CompletedConfig {
   // What can't be read stays where it is: the schema then asks for nothing that it may have held.
   if (problems.length > 0) return { config, notes, problems };
   try {
-    config = withVariables(config, machine);
+    config = withServers(config, machine);
   } catch (error) {
     if (!(error instanceof UriError)) throw error;
     const message = `PGHOST and PGPORT are not understood: ${error.message}`;
     problems.push({ key: "host", message, hint: "Correct the variables, or give host and port" });
   }
+  config = withVariables(config, machine, problems);
   if (config.password === undefined) {
     const password = variable(machine, "PGPASSWORD") ?? fromPassfile(config, machine, notes, problems);
     if (password !== undefined) config.password = password;
@@ -89,40 +111,43 @@ function withUri(config: Keys, uri: string, problems: CompletedConfig["problems"
   };
 }
 
-function withVariables(given: Keys, machine: Machine): Keys {
-  const config = { ...given };
-  const hasHost = config.host !== undefined || (Array.isArray(config.hosts) && config.hosts.length > 0);
+/** @throws {UriError} */
+function withServers(given: Keys, machine: Machine): Keys {
+  const hasHost = given.host !== undefined || (Array.isArray(given.hosts) && given.hosts.length > 0);
   const hosts = hasHost ? [] : (variable(machine, "PGHOST") ?? "").split(",").filter((host) => host !== "");
-  const ports = config.port === undefined ? variable(machine, "PGPORT") : String(config.port);
-  for (
-    const [key, value] of Object.entries(
-      hosts.length > 0 || config.port === undefined ? hostKeys(hosts, ports) : {},
-    )
-  ) {
-    if (value === undefined) delete config[key];
-    else config[key] = value;
+  if (hosts.length === 0 && given.port !== undefined) return given;
+  const ports = given.port === undefined ? variable(machine, "PGPORT") : String(given.port);
+  const { port, ...more } = { ...given, ...hostKeys(hosts, ports) };
+  return port === undefined ? more : { ...more, port };
+}
+
+function withVariables(
+  given: Keys,
+  machine: Machine,
+  problems: CompletedConfig["problems"][number][],
+): Keys {
+  const config = { ...given };
+  const tls: Keys = isObject(given.tls) ? { ...given.tls } : {};
+  for (const { name, key, inTls, choices, read = (text: string) => text } of VARIABLES) {
+    const text = variable(machine, name);
+    const keys = inTls ? tls : config;
+    if (text === undefined || keys[key] !== undefined) continue;
+    const value = read(text);
+    if (value === undefined) {
+      const may = choices === undefined ? "a whole number" : `one of ${choices.join(", ")}`;
+      const message = `Variable ${name} must be ${may}`;
+      problems.push({ key: inTls ? "tls" : key, message, hint: `Correct it, or give "${key}"` });
+    } else if (hasEffect(name, text, config, tls)) keys[key] = value;
   }
-  for (const [name, key] of Object.entries(VARIABLES)) {
-    const value = variable(machine, name);
-    if (config[key] !== undefined || value === undefined) continue;
-    config[key] = key === "connect_timeout_secs" && /^\d+$/.test(value) ? Number(value) : value;
-  }
-  const tls: Keys = isObject(config.tls) ? { ...config.tls } : {};
-  const hasCa = tls.ca_cert_path !== undefined || tls.ca_cert_pem !== undefined;
-  for (const [name, key] of Object.entries(TLS_VARIABLES)) {
-    const value = variable(machine, name);
-    if (tls[key] !== undefined || value === undefined) continue;
-    if (key === "mode") tls.mode = tlsModeOf(value) ?? value;
-    else if (key === "min_protocol_version") tls[key] = value.replace(/^TLSv/i, "");
-    // A variable that is set for everything on a machine has no effect here, as with libpq, where it can't have one.
-    else if (key !== "ca_cert_path" || (!hasCa && value !== "system" && verifies(tls.mode))) tls[key] = value;
-  }
-  if (Object.keys(tls).length > 0 && (config.tls === undefined || isObject(config.tls))) config.tls = tls;
+  if (Object.keys(tls).length > 0 && (given.tls === undefined || isObject(given.tls))) config.tls = tls;
   return config;
 }
 
-function verifies(mode: unknown): boolean {
-  return typeof mode === "string" && /^verify-/.test(mode);
+/** A variable that is set for all connections of a machine is passed over, as by libpq, where it can't have an effect. */
+function hasEffect(name: string, text: string, config: Keys, tls: Keys): boolean {
+  if (name === "PGSSLMODE") return !(typeof config.host === "string" && config.host.startsWith("/"));
+  if (name !== "PGSSLROOTCERT") return true;
+  return text !== "system" && tls.ca_cert_pem === undefined && /^verify-/.test(String(tls.mode));
 }
 
 /** An empty variable is none, as for libpq. */

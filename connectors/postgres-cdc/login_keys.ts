@@ -31,6 +31,8 @@ export const SESSION_KINDS = [
 /** libpq's target_session_attrs. */
 export type SessionKind = (typeof SESSION_KINDS)[number];
 
+export const CHANNEL_BINDINGS = ["prefer", "require", "disable"] as const;
+
 /** As it is once validated: either `host` or `hosts`. */
 export interface LoginConfig {
   readonly host?: string;
@@ -40,8 +42,8 @@ export interface LoginConfig {
   readonly database: string;
   readonly user: string;
   readonly password: string;
-  readonly channel_binding: "prefer" | "require" | "disable";
-  readonly allow_cleartext_password: boolean;
+  readonly channel_binding: (typeof CHANNEL_BINDINGS)[number];
+  readonly allow_cleartext: boolean;
   readonly connect_timeout_secs: number;
   readonly tcp_keepalives_idle_secs: number;
   readonly application_name?: string;
@@ -97,10 +99,10 @@ export const loginKeys = {
     "Its password. Default: PGPASSWORD, then what passfile says; none where the server asks for none",
   ),
   passfile: path.describe("Password file in the format of .pgpass. Default: PGPASSFILE, ~/.pgpass"),
-  channel_binding: z.enum(["prefer", "require", "disable"]).default("prefer").describe(
+  channel_binding: z.enum(CHANNEL_BINDINGS).default("prefer").describe(
     "Binding of the login to the TLS connection (SCRAM-SHA-256-PLUS): require refuses any other login",
   ),
-  allow_cleartext_password: z.boolean().default(false).describe(
+  allow_cleartext: z.boolean().default(false).describe(
     "Send the password as text over an unencrypted connection if the server asks for it that way",
   ),
   connect_timeout_secs: z.int().min(1).max(300).default(10).describe(

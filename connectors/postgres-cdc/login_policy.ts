@@ -56,7 +56,7 @@ export class Login {
           code: "auth_cleartext",
           hint:
             "Set tls.mode to require or stricter, or password_encryption = 'scram-sha-256' and a scram-sha-256 line " +
-            "in pg_hba.conf; allow_cleartext_password: true sends it all the same",
+            "in pg_hba.conf; allow_cleartext: true sends it all the same",
         },
       );
     }

@@ -53,6 +53,17 @@ Deno.test("variables stand in for keys that are left out, and only for those", (
   assert.match(confused.problems[0].message, /PGHOST and PGPORT.*2 hosts and 3 ports/);
 });
 
+Deno.test("a variable that can't be meant is named, and what may stand in it", () => {
+  const env = { PGSSLMODE: "maybe", PGCONNECT_TIMEOUT: "soon", PGSSLMINPROTOCOLVERSION: "TLSv1.1" };
+  const { problems, config } = complete(KEYS, { env });
+  assert.deepEqual(config, KEYS);
+  assert.deepEqual(problems.map(({ message }) => message), [
+    "Variable PGCONNECT_TIMEOUT must be a whole number",
+    "Variable PGSSLMODE must be one of disable, allow, prefer, require, verify-ca, verify-full",
+    "Variable PGSSLMINPROTOCOLVERSION must be one of TLSv1.2, TLSv1.3",
+  ]);
+});
+
 Deno.test("a CA in a variable counts where the mode verifies, and elsewhere is no contradiction", () => {
   const env = { PGSSLROOTCERT: "/ca.pem", PGUSER: "u" };
   assert.deepEqual(complete({ ...KEYS, tls: { mode: "verify-full" } }, { env }).config.tls, {
@@ -60,6 +71,8 @@ Deno.test("a CA in a variable counts where the mode verifies, and elsewhere is n
     ca_cert_path: "/ca.pem",
   });
   assert.equal(complete(KEYS, { env }).config.tls, undefined);
+  const onSocket = complete({ ...KEYS, host: "/run/postgresql" }, { env: { PGSSLMODE: "require" } });
+  assert.equal(onSocket.config.tls, undefined);
 });
 
 Deno.test("a connection URI takes the place of the keys, and what both say is a contradiction", () => {

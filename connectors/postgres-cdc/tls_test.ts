@@ -283,7 +283,7 @@ Deno.test("channel binding is used over TLS, and required where that is said", a
   }
   const clear = { user: "clear", password: "x", tls: { mode: "disable" } };
   await refused(pg, clear, "auth_cleartext");
-  assert.equal(await methodFor({ ...clear, allow_cleartext_password: true }), "password");
+  assert.equal(await methodFor({ ...clear, allow_cleartext: true }), "password");
   await refused(pg, { user: "old", password: "" }, "auth_no_password");
   await refused(pg, { password: "wrong" }, "auth_rejected");
 });
