@@ -76,8 +76,10 @@ export class Progress {
       const { snapshot, lagBytes } = state.progress ?? {};
       if (phase === "snapshot" && snapshot) {
         const of = snapshot.expectedRows ? ` of about ${count(snapshot.expectedRows)}` : "";
+        const { secondsLeft } = snapshot;
+        const left = secondsLeft === undefined ? "" : `, ${duration(secondsLeft * 1000)} left`;
         parts.push(
-          `snapshot: ${count(snapshot.rows)}${of} rows, ${snapshot.tablesDone}/${snapshot.tables} tables`,
+          `snapshot: ${count(snapshot.rows)}${of} rows, ${snapshot.tablesDone}/${snapshot.tables} tables${left}`,
         );
       }
       if (lagBytes !== undefined && lagBytes > 0) parts.push(`${bytes(lagBytes)} behind`);

@@ -244,6 +244,9 @@ export interface SourceProgress {
     readonly rows: number;
     /** About how many there will be; undefined when unknown. */
     readonly expectedRows?: number;
+    /** About how long it will take yet; undefined when unknown. */
+    readonly secondsLeft?: number;
+    /** The table that was begun last. */
     readonly table?: string;
   };
   /** How far the source is ahead of what was read. */

@@ -11,7 +11,7 @@ import {
   type Publication,
   type PublicationPlan,
 } from "./publication.ts";
-import type { SnapshotTable } from "./snapshot.ts";
+import type { SnapshotTable } from "./snapshot_plan.ts";
 
 /** The tables that the configuration and the `streams` of the pipeline file select. */
 export function captureFilter(
@@ -78,7 +78,7 @@ export async function snapshotTables(
   catalog: Catalog,
   { version }: ServerFacts,
   filter: TableFilter,
-  { include_tables, exclude_tables }: PostgresConfig["snapshot"],
+  { include_tables, exclude_tables, select_overrides }: PostgresConfig["snapshot"],
   publication: Publication | undefined,
 ): Promise<SnapshotTable[]> {
   const wanted = tableFilter({
@@ -91,16 +91,24 @@ export async function snapshotTables(
   const tables = published
     ? await catalog.tablesByOid([...published.keys()])
     : (await catalog.allTables()).filter((table) => !table.isPartition);
-  return tables
-    .filter((table) => filter.includes(table) && wanted.includes(table))
-    .map((table) => {
-      const { columns, rowFilter } = published?.get(table.oid) ?? {};
-      return {
-        table,
-        columns: table.columns.filter((column) => isSent(column, columns, version)).map(({ name }) => name),
-        rowFilter,
-      };
+  const overrides = new Map(Object.entries(select_overrides));
+  const chosen = tables.filter((table) => filter.includes(table) && wanted.includes(table));
+  for (const name of overrides.keys()) {
+    if (chosen.some((table) => tableName(table) === name)) continue;
+    throw new ConnectorError(`snapshot.select_overrides names "${name}", which the snapshot does not read`, {
+      code: "config_select_overrides",
+      hint: "Write schema.table of a table that is captured and published",
     });
+  }
+  return chosen.map((table) => {
+    const { columns, rowFilter } = published?.get(table.oid) ?? {};
+    return {
+      table,
+      columns: table.columns.filter((column) => isSent(column, columns, version)).map(({ name }) => name),
+      rowFilter,
+      override: overrides.get(tableName(table)),
+    };
+  });
 }
 
 /**

@@ -28,6 +28,11 @@ export interface PostgresConfig extends TypeOptions, LoginConfig, StreamConfig {
     readonly mode: "initial" | "always" | "never" | "when_needed" | "initial_only";
     readonly include_tables: readonly string[];
     readonly exclude_tables: readonly string[];
+    readonly select_overrides: Readonly<Record<string, string>>;
+    readonly parallel_tables: number;
+    readonly batch_size: number;
+    readonly throttle_delay_ms: number;
+    readonly query_timeout_secs: number;
   };
   readonly status_update_interval_ms: number;
   readonly schema_change_topic: SchemaChangeTopic;
@@ -52,6 +57,21 @@ const snapshot = z.strictObject({
   ),
   include_tables: patterns("Only these of the captured tables are read in a snapshot"),
   exclude_tables: patterns("Captured tables that are not read in a snapshot"),
+  select_overrides: z.record(z.string(), z.string().min(1)).default({}).describe(
+    "By schema.table: the SELECT that gives its rows in a snapshot instead of the whole table; it must have all columns",
+  ),
+  parallel_tables: z.int().min(1).max(64).default(4).describe(
+    "How many connections read at once: as many tables, or parts of large ones",
+  ),
+  batch_size: z.int().min(100).max(10_000_000).default(50_000).describe(
+    "About how many rows of a table one statement reads; so many come again after an interruption at most",
+  ),
+  throttle_delay_ms: z.int().min(0).max(3_600_000).default(0).describe(
+    "Pause of each connection between two statements, in milliseconds, which spares the server",
+  ),
+  query_timeout_secs: z.int().min(0).max(86_400).default(300).describe(
+    "The longest time that the server may take for the next rows of a snapshot; 0: any",
+  ),
 });
 
 const TYPE_DESCRIPTIONS: Record<keyof TypeOptions, string> = {

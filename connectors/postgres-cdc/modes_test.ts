@@ -129,7 +129,7 @@ for (const version of [18, 15] as const) {
       INSERT INTO made VALUES (1);
       CREATE PUBLICATION rivven_pub FOR TABLE parts, wide (id, v) WHERE (v < 10), parent, made WITH (publish_via_partition_root = true);
     `);
-    await using reader = new Reader(configFor(pg));
+    await using reader = new Reader(configFor(pg, { snapshot: { parallel_tables: 1 } }));
     const snapshot = await reader.atLeast(6);
     assert.deepEqual(snapshot.map(({ stream, after }) => [stream.name, after]), [
       ["child", { id: 2, extra: 3 }],

@@ -1,55 +1,66 @@
 /**
- * One consistent read of tables, on one connection in one transaction: COPY for each table, its rows written straight
- * from the wire. The caller decides which point in the log the read shows.
+ * One consistent read of tables by COPY, on several connections that see the same snapshot of the server. Called by
+ * reading.ts, which decides what point in the log the read shows; what is read in which pieces is in snapshot_plan.ts.
  */
 import { batchFromData } from "../../formats/data/batch.ts";
-import { type BatchWriter, type WriterColumn, writerColumns } from "../../formats/data/batch_writer.ts";
+import type { BatchWriter } from "../../formats/data/batch_writer.ts";
+import { ConnectorError } from "../../formats/data/errors.ts";
+import type { SnapshotMarker } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Batch, Clock, SourceProgress } from "../contract.ts";
-import { type Table, tableName } from "./catalog.ts";
-import { sourceMembers } from "./source_members.ts";
-import { unreadableValue } from "./stream_errors.ts";
-import { Connection, quoteIdentifier, quoteLiteral } from "./connection.ts";
+import { tableName } from "./catalog.ts";
+import { Connection, quoteLiteral } from "./connection.ts";
+import { CopyReader, type HeldRow } from "./copy_reader.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { writeCopyRow } from "./copy_text.ts";
 import { connectorError, serverError } from "./errors.ts";
+import { merged } from "./merged.ts";
 import type { PostgresPosition } from "./position.ts";
-import { quoteTable } from "./publication.ts";
 import { keyOf, type StreamBook } from "./relations.ts";
+import {
+  copyStatement,
+  type EarlierSnapshot,
+  hasRowsStatement,
+  type Job,
+  SnapshotPlan,
+  type SnapshotTable,
+  type StoredPlan,
+  type TableExtent,
+  type UnitProgress,
+} from "./snapshot_plan.ts";
+import { sourceMembers } from "./source_members.ts";
 import type { TypeCatalog, ValueWriter } from "./types/mod.ts";
-import { FRAME, type ServerError, type Wire } from "./wire.ts";
-
-/** A table and what of it is sent. */
-export interface SnapshotTable {
-  readonly table: Table;
-  /** Names, in table order. */
-  readonly columns: readonly string[];
-  /** SQL; undefined: every row. */
-  readonly rowFilter?: string;
-}
+import type { Wire } from "./wire.ts";
 
 export interface SnapshotOptions {
   readonly endpoint: Endpoint;
   readonly clock: Clock;
-  readonly writer: BatchWriter;
+  readonly newWriter: () => BatchWriter;
   readonly types: TypeCatalog;
   readonly book: StreamBook;
-  /** Called before the first row of a table, with an empty batch, to write there what is new about the table. */
-  readonly announce: (
-    stream: Stream,
-    writer: BatchWriter,
-    what: { readonly timeMicros: bigint; readonly own: Uint8Array },
-  ) => Promise<void>;
+  /** Writes what is to be said of a table before its first row. */
+  readonly announce: (stream: Stream, writer: BatchWriter, row: Announced) => Promise<void>;
   readonly tables: readonly SnapshotTable[];
   /** The exported snapshot to read; undefined: the state at this moment. */
   readonly snapshotName: string | undefined;
-  /** Called when the transaction sees that snapshot, so that who exported it may go on. */
+  /** Called when all connections see that snapshot, so that who exported it may go on. */
   readonly onJoined: () => Promise<void>;
   /** The point in the log that the snapshot shows. */
   readonly lsn: bigint;
   readonly attempt: number;
-  /** The position of a batch behind which so many of the tables are done. */
-  readonly position: (tablesDone: number) => PostgresPosition;
+  /** The most connections that read at once. */
+  readonly parallel: number;
+  /** About how many rows one statement reads, and come again after an interruption. */
+  readonly rowsPerStatement: number;
+  /** Pause between two statements of one connection. */
+  readonly pauseMs: number;
+  /** The longest time that the server may take for the next rows; 0: any. */
+  readonly silenceMs: number;
+  /** An attempt to go on with, whose rows are there already. */
+  readonly earlier: EarlierSnapshot | undefined;
+  /** Called before the first row. */
+  readonly onPlanned: (plan: StoredPlan) => Promise<void>;
+  /** The position of a batch. */
+  readonly position: (tablesDone: number, plan: number, progress: UnitProgress) => PostgresPosition;
   readonly progress: (progress: SourceProgress) => void;
   /** Called between batches, at most every ten seconds; what it throws ends the snapshot. */
   readonly watch: () => Promise<void>;
@@ -58,229 +69,494 @@ export interface SnapshotOptions {
   readonly signal: AbortSignal;
 }
 
+/** What the rows of a snapshot have in common. */
+export interface Announced {
+  readonly timeMicros: bigint;
+  readonly own: Uint8Array;
+}
+
 const WATCH_EVERY_MS = 10_000;
 /** A batch that is not full waits this long for more. */
 const BATCH_WAIT_MS = 20;
+/** How many tables are looked at by one statement. */
+const TABLES_PER_STATEMENT = 100;
 
-/** Reads the tables one after the other. The last batch has `finalPosition`, also when there are no rows at all. */
+/** Reads the tables. The last batch has `finalPosition`, also when there are no rows at all. */
 export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Batch> {
-  const { endpoint, clock, writer, types, book, lsn, signal } = options;
-  await using connection = await Connection.open(endpoint, clock, "sql", signal);
+  const { endpoint, clock, signal, newWriter } = options;
+  const done = new AbortController();
+  const over = AbortSignal.any([signal, done.signal]);
+  const connections: Connection[] = [];
+  const connect = async () => {
+    const connection = await Connection.open(endpoint, clock, "sql", over);
+    connections.push(connection);
+    return connection;
+  };
   try {
-    const { tables, timeMicros } = await begin(connection, options);
-    const wire = connection.takeOver();
-    const own = new TextEncoder().encode(sourceMembers(0n, lsn, null));
-    let rows = 0;
+    const leader = await connect();
+    const { plan, timeMicros, filled, snapshotName } = await begin(leader, options);
+    await options.onPlanned(plan.stored);
+    const state = new SnapshotState(options, plan, timeMicros, filled);
+    const others = Math.min(options.parallel, state.waiting) - 1;
+    if (others > 0) {
+      await Promise.all(
+        Array.from({ length: others }, async () => await join(await connect(), snapshotName)),
+      );
+    }
+    // The transactions see it now, so the connection that exported it is not needed any more. It is not kept for the
+    // stream: idle for the hours of a snapshot, it would be the first that a firewall cuts.
+    await options.onJoined();
+    const workers = connections.map((connection) =>
+      new SnapshotReader(connection.takeOver(), newWriter(), state, over).run()
+    );
     let watchedMs = clock.monotonicMs();
-    const expectedRows = sumOfEstimates(tables);
-    // Tables without rows are done already.
-    const skipped = options.tables.length - tables.length;
-    for (let t = 0; t < tables.length; t++) {
-      const { table } = tables[t];
-      const columns = streamOf(tables[t], book, types);
-      const reader = new TableReader(wire, writer, columns, {
-        own,
-        timeMicros,
-        group: String(options.attempt).padStart(16, "0"),
-        isFirst: t === 0,
-        isLast: t === tables.length - 1,
-      });
-      writer.lane = `snapshot/${tableName(table)}/${options.attempt}`;
-      await options.announce(columns.stream, writer, { timeMicros, own });
-      const progress = (tablesDone: number) => {
-        options.progress({
-          phase: "snapshot",
-          snapshot: {
-            tablesDone: skipped + tablesDone,
-            tables: options.tables.length,
-            rows,
-            expectedRows,
-            table: tableName(table),
-          },
-        });
-      };
-      progress(t);
-      const reading = options.position(skipped + t);
-      wire.query(copyStatement(tables[t]));
-      for (;;) {
-        const isDone = reader.run();
-        if (reader.error && isDone) {
-          throw serverError(`Cannot read table "${tableName(table)}"`, reader.error);
-        }
-        if (!isDone && !writer.isFull) {
-          if (!wire.hasMore) {
-            if (writer.length === 0) await wire.wait();
-            else await wire.waitAtMost(BATCH_WAIT_MS);
-          }
-          if (wire.hasMore) {
-            wire.take();
-            continue;
-          }
-        }
-        const isLast = isDone && t === tables.length - 1;
-        if (writer.length > 0 && !isLast) {
-          rows += writer.length;
-          yield batchFromData(
-            writer.finish(
-              isDone ? options.position(skipped + t + 1) : reading,
-            ),
-          );
-          progress(t);
-          if (clock.monotonicMs() - watchedMs >= WATCH_EVERY_MS) {
-            await options.watch();
-            watchedMs = clock.monotonicMs();
-          }
-        }
-        if (isDone) break;
+    state.report();
+    for await (const reader of merged(workers, done)) {
+      const { writer } = reader;
+      state.rows += writer.length;
+      yield batchFromData(writer.finish(reader.handOn()));
+      state.report();
+      if (clock.monotonicMs() - watchedMs >= WATCH_EVERY_MS) {
+        await options.watch();
+        watchedMs = clock.monotonicMs();
       }
     }
-    rows += writer.length;
-    yield batchFromData(writer.finish(options.finalPosition));
-    options.progress({
-      phase: "snapshot",
-      snapshot: { tablesDone: options.tables.length, tables: options.tables.length, rows, expectedRows },
-    });
+    if (signal.aborted || state.isDelivered) return;
+    state.report();
+    yield batchFromData(newWriter().finish(options.finalPosition));
   } catch (error) {
     if (signal.aborted) return;
     throw connectorError("Cannot read the snapshot", error);
   } finally {
-    // The transaction has only read, so there is nothing to end; and behind COPY pg does not know the connection.
-    connection.destroy();
+    done.abort();
+    // The transactions have only read, so there is nothing to end; and behind COPY pg does not know the connection.
+    for (const connection of connections) connection.destroy();
   }
 }
 
-/** Opens the transaction and finds out which tables have rows, so that the last row can be marked as such. */
-async function begin(
-  connection: Connection,
-  { tables, snapshotName, onJoined }: SnapshotOptions,
-): Promise<{ tables: SnapshotTable[]; timeMicros: bigint }> {
-  const tried = "Cannot begin the snapshot";
-  await connection.query(tried, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  if (snapshotName !== undefined) {
-    await connection.query(tried, `SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`);
+// ---- the beginning --------------------------------------------------------------------------------------------------
+
+const TRIED = "Cannot begin the snapshot";
+/** row_security off: rather an error than rows that are left out without a word. */
+const SETTINGS = `set_config('statement_timeout', '0', true),
+  set_config('idle_in_transaction_session_timeout', '0', true), set_config('row_security', 'off', true)`;
+
+interface Begun {
+  readonly plan: SnapshotPlan;
+  readonly timeMicros: bigint;
+  /** Oids of the tables that have rows. */
+  readonly filled: ReadonlySet<number>;
+  /** What the other connections join. */
+  readonly snapshotName: string;
+}
+
+/** Opens the first transaction and finds out how large the tables are, with a few statements for all of them. */
+async function begin(connection: Connection, options: SnapshotOptions): Promise<Begun> {
+  const { tables, attempt, parallel, rowsPerStatement, earlier } = options;
+  await connection.query(TRIED, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  if (options.snapshotName !== undefined) {
+    await connection.query(TRIED, `SET TRANSACTION SNAPSHOT ${quoteLiteral(options.snapshotName)}`);
   }
-  // row_security off: rather an error than rows that are left out without a word.
-  const [{ micros }] = await connection.query(
-    tried,
+  const [{ micros, xmin, pages_can_be_ranges }] = await connection.query(
+    TRIED,
     `SELECT (extract(epoch FROM now()) * 1000000)::bigint::text AS micros,
-       set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
-       set_config('row_security', 'off', true)`,
+       pg_snapshot_xmin(pg_current_snapshot())::text AS xmin,
+       (current_setting('server_version_num')::int >= 140000)::text AS pages_can_be_ranges, ${SETTINGS}`,
   );
-  await onJoined();
-  const filled: SnapshotTable[] = [];
-  for (const each of tables) {
-    const [{ has_rows }] = await connection.query(
-      `Cannot read table "${tableName(each.table)}"`,
-      `SELECT EXISTS (${select("1", each)})::text AS has_rows`,
-    );
-    if (has_rows === "true") filled.push(each);
+  const filled = new Set<number>();
+  for (let t = 0; t < tables.length; t += TABLES_PER_STATEMENT) {
+    const some = tables.slice(t, t + TABLES_PER_STATEMENT);
+    for (const oid of await tablesWithRows(connection, some)) filled.add(oid);
   }
-  return { tables: filled, timeMicros: BigInt(micros!) };
+  const extents = await readExtents(connection, tables, pages_can_be_ranges === "true");
+  let { snapshotName } = options;
+  if (snapshotName === undefined) {
+    const [{ name }] = await connection.query(TRIED, "SELECT pg_export_snapshot() AS name");
+    snapshotName = name!;
+  }
+  return {
+    plan: new SnapshotPlan({
+      tables,
+      extents,
+      attempt,
+      xmin: xmin!,
+      parallel,
+      rowsPerStatement,
+      earlier,
+    }),
+    timeMicros: BigInt(micros!),
+    filled,
+    snapshotName,
+  };
 }
 
-function copyStatement(table: SnapshotTable): string {
-  return `COPY (${select(table.columns.map(quoteIdentifier).join(", "), table)}) TO STDOUT`;
+/** Also keeps the tables from being changed until they are read: the statement's locks last as long as the snapshot. */
+async function tablesWithRows(connection: Connection, tables: readonly SnapshotTable[]): Promise<number[]> {
+  const tried = tables.length === 1
+    ? `Cannot read table "${tableName(tables[0].table)}"`
+    : `Cannot read tables "${tableName(tables[0].table)}" to "${tableName(tables.at(-1)!.table)}"`;
+  const [{ has_rows }] = await connection.query(tried, hasRowsStatement(tables));
+  return tables.filter((_, i) => has_rows![i] === "1").map(({ table }) => table.oid);
 }
 
-/** ONLY: tables that inherit from this one are published by themselves; a partitioned one has no rows of its own. */
-function select(what: string, { table, rowFilter }: SnapshotTable): string {
-  return `SELECT ${what} FROM ${table.isPartitioned ? "" : "ONLY "}${quoteTable(table)}` +
-    (rowFilter === undefined ? "" : ` WHERE ${rowFilter}`);
+/**
+ * @param canDivide whether the server reads a range of pages without reading the others: PostgreSQL 14 or newer
+ * @throws {ConnectorError} `conflict_rewritten`: a table was rewritten since the snapshot was made. To it, such a table
+ * looks empty (PostgreSQL documentation, "MVCC Caveats"). pg_class says what the snapshot sees, the function what is.
+ */
+async function readExtents(
+  connection: Connection,
+  tables: readonly SnapshotTable[],
+  canDivide: boolean,
+): Promise<Map<number, TableExtent>> {
+  const rows = await connection.query(
+    TRIED,
+    `SELECT c.oid::text, coalesce(c.relfilenode, 0)::text AS seen, coalesce(pg_relation_filenode(c.oid), 0)::text AS now,
+       (CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END)::text AS pages
+     FROM pg_class c WHERE c.oid = ANY($1::oid[])`,
+    [tables.map(({ table }) => String(table.oid))],
+  );
+  const extents = new Map<number, TableExtent>();
+  for (const { oid, seen, now, pages } of rows) {
+    if (seen !== now) {
+      const { table } = tables.find(({ table }) => table.oid === Number(oid))!;
+      throw new ConnectorError(`Table "${tableName(table)}" was rewritten while the snapshot began`, {
+        code: "conflict_rewritten",
+        hint:
+          "The snapshot begins anew. What rewrites tables: TRUNCATE, VACUUM FULL, CLUSTER, some ALTER TABLE",
+      });
+    }
+    extents.set(Number(oid), { pages: Number(pages), fileNode: canDivide ? Number(now) : 0 });
+  }
+  return extents;
 }
 
-function streamOf({ table, columns }: SnapshotTable, book: StreamBook, types: TypeCatalog): StreamColumns {
-  const sent = columns.map((name) => table.columns.find((column) => column.name === name)!);
-  const stream = book.stream(table, sent, keyOf(table, sent, [], book.rules.keyColumns(table)), table, types);
-  return { stream, writers: sent.map(({ type, typmod }) => types.writer(type, typmod)) };
+/** Makes another connection see the same. */
+async function join(connection: Connection, snapshotName: string): Promise<void> {
+  await connection.query(TRIED, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  await connection.query(TRIED, `SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`);
+  await connection.query(TRIED, `SELECT ${SETTINGS}`);
 }
 
-interface StreamColumns {
+// ---- what the connections share -------------------------------------------------------------------------------------
+
+/** A table with rows, while it is read. */
+interface OpenTable {
+  readonly source: SnapshotTable;
   readonly stream: Stream;
   readonly writers: readonly ValueWriter[];
+  jobsLeft: number;
+  isAnnounced: boolean;
+  hasBegun: boolean;
+  /** The last row so far of a part that is read, kept back until it is known whether it is the table's last. */
+  kept: { readonly reader: CopyReader; readonly lane: string; readonly steps: readonly Step[] } | undefined;
 }
 
-function sumOfEstimates(tables: readonly SnapshotTable[]): number | undefined {
-  let sum = 0;
-  for (const { table } of tables) {
-    if (table.estimatedRows === undefined) return undefined;
-    sum += table.estimatedRows;
-  }
-  return sum;
-}
-
-/** What all rows of a table share. */
-interface RowContext {
-  readonly own: Uint8Array;
+class SnapshotState {
+  readonly options: SnapshotOptions;
+  readonly plan: SnapshotPlan;
   readonly timeMicros: bigint;
+  readonly own: Uint8Array;
   readonly group: string;
-  /** Whether it is the first, the last table that has rows. */
-  readonly isFirst: boolean;
-  readonly isLast: boolean;
-}
+  rows = 0;
+  tablesDone: number;
+  /** A batch with the position behind the last row is handed on. */
+  isDelivered = false;
+  readonly #expectedRows: number | undefined;
+  readonly #startedMs: number;
+  readonly #jobs: Job[] = [];
+  readonly #jobsLeft = new Map<number, number>();
+  readonly #open = new Map<number, OpenTable>();
+  #tablesLeft: number;
+  #isFirst = true;
+  #table: string | undefined;
 
-/** Writes the rows of one COPY. */
-class TableReader {
-  /** What the server said when it could not go on. */
-  error: ServerError | undefined;
-  readonly #wire: Wire;
-  readonly #writer: BatchWriter;
-  readonly #stream: Stream;
-  readonly #columns: readonly WriterColumn[];
-  readonly #writers: readonly ValueWriter[];
-  readonly #what: RowContext;
-  #index = 0;
-
-  constructor(wire: Wire, writer: BatchWriter, { stream, writers }: StreamColumns, what: RowContext) {
-    this.#wire = wire;
-    this.#writer = writer;
-    this.#stream = stream;
-    this.#columns = writerColumns(stream);
-    this.#writers = writers;
-    this.#what = what;
+  constructor(
+    options: SnapshotOptions,
+    plan: SnapshotPlan,
+    timeMicros: bigint,
+    filled: ReadonlySet<number>,
+  ) {
+    this.options = options;
+    this.plan = plan;
+    this.timeMicros = timeMicros;
+    this.own = new TextEncoder().encode(sourceMembers(0n, options.lsn, null));
+    this.group = String(options.attempt).padStart(16, "0");
+    this.tablesDone = plan.tablesDone;
+    this.#startedMs = options.clock.monotonicMs();
+    const empty = new Set<number>();
+    for (const job of plan.jobs) {
+      const { oid } = job.source.table;
+      if (filled.has(oid)) {
+        this.#jobs.push(job);
+        this.#jobsLeft.set(oid, (this.#jobsLeft.get(oid) ?? 0) + 1);
+      } else {
+        empty.add(oid);
+        plan.finished(job.unit);
+        for (const { unit } of job.ranges ?? []) if (unit !== undefined) plan.finished(unit);
+      }
+    }
+    this.tablesDone += empty.size;
+    this.#tablesLeft = this.#jobsLeft.size;
+    this.#expectedRows = sumOfEstimates(plan.jobs);
   }
 
-  /** Writes what has arrived until the batch is full. Returns true when the table is complete, or has failed. */
-  run(): boolean {
-    const wire = this.#wire;
-    const writer = this.#writer;
-    for (;;) {
-      if (writer.isFull) return false;
-      const start = wire.start;
-      if (!wire.nextFrame()) return false;
-      const { frameType } = wire;
-      if (frameType === FRAME.copyData) {
-        // The last row is marked, so a row is written when it is known what comes behind it.
-        if (wire.end === wire.start) {
-          wire.start = start;
-          return false;
-        }
-        this.#row(wire.bytes[wire.start] === FRAME.copyData);
-      } else if (frameType === FRAME.readyForQuery) return true;
-      else if (frameType === FRAME.error) this.error = wire.serverError();
+  /** How many jobs nobody has begun yet. */
+  get waiting(): number {
+    return this.#jobs.length;
+  }
+
+  nextJob(): Job | undefined {
+    const job = this.#jobs.shift();
+    if (job) this.#table = tableName(job.source.table);
+    return job;
+  }
+
+  table({ source }: Job): OpenTable {
+    const { oid } = source.table;
+    let open = this.#open.get(oid);
+    if (!open) {
+      const jobsLeft = this.#jobsLeft.get(oid)!;
+      open = {
+        ...this.#streamOf(source),
+        source,
+        jobsLeft,
+        isAnnounced: false,
+        hasBegun: false,
+        kept: undefined,
+      };
+      this.#open.set(oid, open);
+    }
+    return open;
+  }
+
+  #streamOf({ table, columns }: SnapshotTable): Pick<OpenTable, "stream" | "writers"> {
+    const { types, book } = this.options;
+    const sent = columns.map((name) => table.columns.find((column) => column.name === name)!);
+    const stream = book.stream(
+      table,
+      sent,
+      keyOf(table, sent, [], book.rules.keyColumns(table)),
+      table,
+      types,
+    );
+    return { stream, writers: sent.map(({ type, typmod }) => types.writer(type, typmod)) };
+  }
+
+  firstMarker(table: OpenTable): SnapshotMarker | undefined {
+    if (table.hasBegun) return undefined;
+    table.hasBegun = true;
+    if (!this.#isFirst) return "first_in_data_collection";
+    this.#isFirst = false;
+    return "first";
+  }
+
+  /** One of the table's jobs is complete. Returns what its last row says; undefined: others are under way still. */
+  finishJob(table: OpenTable): SnapshotMarker | undefined {
+    table.jobsLeft--;
+    if (table.jobsLeft > 0) return undefined;
+    this.#open.delete(table.source.table.oid);
+    this.#tablesLeft--;
+    return this.#tablesLeft === 0 ? "last" : "last_in_data_collection";
+  }
+
+  position(): PostgresPosition {
+    const { plan, tablesDone } = this;
+    if (tablesDone === this.options.tables.length) {
+      this.isDelivered = true;
+      return this.options.finalPosition;
+    }
+    return this.options.position(tablesDone, plan.stored.id, plan.progress);
+  }
+
+  report(): void {
+    const { rows, tablesDone } = this;
+    const { clock, progress } = this.options;
+    const seconds = (clock.monotonicMs() - this.#startedMs) / 1000;
+    const left = this.#expectedRows === undefined ? undefined : Math.max(0, this.#expectedRows - rows);
+    progress({
+      phase: "snapshot",
+      snapshot: {
+        tablesDone,
+        tables: this.options.tables.length,
+        rows,
+        expectedRows: this.#expectedRows,
+        secondsLeft: left === undefined || rows === 0 || seconds < 1 ? undefined : left / (rows / seconds),
+        table: this.#table,
+      },
+    });
+  }
+}
+
+/** About how many rows are still to come; undefined where a table was never analysed. */
+function sumOfEstimates(jobs: readonly Job[]): number | undefined {
+  let sum = 0;
+  for (const { source, ranges, pages } of jobs) {
+    const { estimatedRows } = source.table;
+    if (estimatedRows === undefined) return undefined;
+    if (ranges === undefined) sum += estimatedRows;
+    for (const { from, to, isRecheck } of ranges ?? []) {
+      if (!isRecheck) sum += pages === 0 ? 0 : estimatedRows * ((to ?? pages) - from) / pages;
+    }
+  }
+  return Math.round(sum);
+}
+
+// ---- one connection -------------------------------------------------------------------------------------------------
+
+/** A step of the progress, and the row that must be handed on before it counts; undefined: none. */
+interface Step {
+  readonly behind: HeldRow | undefined;
+  readonly take: () => void;
+}
+
+class SnapshotReader {
+  readonly writer: BatchWriter;
+  readonly #wire: Wire;
+  readonly #state: SnapshotState;
+  readonly #signal: AbortSignal;
+  #steps: Step[] = [];
+  #held: HeldRow | undefined;
+
+  constructor(wire: Wire, writer: BatchWriter, state: SnapshotState, signal: AbortSignal) {
+    this.#wire = wire;
+    this.writer = writer;
+    this.#state = state;
+    this.#signal = signal;
+  }
+
+  /** What is in the writer is handed on now: returns the position behind it. */
+  handOn(): PostgresPosition {
+    this.#takeSteps();
+    return this.#state.position();
+  }
+
+  /** Takes the steps whose rows are written; those behind a row that is kept back stay. */
+  #takeSteps(): void {
+    const ready = this.#steps.filter(({ behind }) => behind === undefined || behind !== this.#held);
+    this.#steps = this.#steps.slice(ready.length);
+    for (const { take } of ready) take();
+  }
+
+  /** Reads one job after the other. Yields itself whenever its writer holds a batch, which must be finished. */
+  async *run(): AsyncGenerator<SnapshotReader> {
+    const state = this.#state;
+    const { own, timeMicros, group } = state;
+    for (let job = state.nextJob(); job !== undefined; job = state.nextJob()) {
+      const table = state.table(job);
+      const { stream, writers } = table;
+      const firstMarker = () => state.firstMarker(table);
+      const context = { stream, writers, own, timeMicros, group, firstMarker };
+      const reader = new CopyReader(this.#wire, this.writer, context);
+      this.writer.lane = job.lane;
+      if (!table.isAnnounced) {
+        table.isAnnounced = true;
+        await state.options.announce(stream, this.writer, { timeMicros, own });
+      }
+      yield* this.#read(reader, table, job);
+      yield* this.#finish(reader, table, job);
     }
   }
 
-  #row(hasNext: boolean): void {
-    const { own, timeMicros, group, isFirst, isLast } = this.#what;
+  async *#read(reader: CopyReader, { source }: OpenTable, job: Job): AsyncGenerator<SnapshotReader> {
+    const { plan } = this.#state;
+    const { clock, pauseMs } = this.#state.options;
+    let isFirst = true;
+    for (const { sql, unit, reached } of statementsOf(job, plan.stored.xmin)) {
+      if (!isFirst && pauseMs > 0) {
+        if (this.writer.length > 0) yield this;
+        await clock.sleep(pauseMs, this.#signal);
+      }
+      isFirst = false;
+      this.#wire.query(sql);
+      for (let stop = reader.run(); stop !== "done"; stop = reader.run()) {
+        this.#held = reader.held;
+        if (stop === "full" || !(this.#wire.hasMore || await this.#wait(source))) yield this;
+        else this.#wire.take();
+      }
+      this.#held = reader.held;
+      if (reader.error) throw serverError(`Cannot read table "${tableName(source.table)}"`, reader.error);
+      if (unit !== undefined) {
+        const take = () => reached === undefined ? plan.finished(unit) : plan.reached(unit, reached);
+        this.#steps.push({ behind: reader.held, take });
+      }
+    }
+  }
+
+  /** Waits for more. Returns false when what is in the writer should not wait any longer. */
+  async #wait({ table }: SnapshotTable): Promise<boolean> {
     const wire = this.#wire;
-    const writer = this.#writer;
-    const index = this.#index++;
-    writer.begin(this.#stream, "snapshot", timeMicros, group, index);
-    if (!hasNext) writer.snapshotMarker = isLast ? "last" : "last_in_data_collection";
-    else if (index === 0) writer.snapshotMarker = isFirst ? "first" : "first_in_data_collection";
-    writer.beginRow("after");
-    writeCopyRow(
-      writer,
-      this.#columns,
-      this.#writers,
-      wire.bytes,
-      wire.frameStart,
-      wire.frameEnd,
-      (place, error) => {
-        throw unreadableValue(this.#stream, place, error);
-      },
-    );
-    writer.endRow();
-    writer.end(own);
+    if (this.writer.length > 0) {
+      await wire.waitAtMost(BATCH_WAIT_MS);
+      return wire.hasMore;
+    }
+    const { silenceMs } = this.#state.options;
+    if (silenceMs === 0) await wire.wait();
+    else await wire.waitAtMost(silenceMs);
+    if (!wire.hasMore && silenceMs > 0 && !this.#signal.aborted) {
+      throw new ConnectorError(
+        `Cannot read table "${tableName(table)}": the server has sent nothing for ${silenceMs / 1000} s`,
+        {
+          code: "timeout_snapshot",
+          hint:
+            "Raise snapshot.query_timeout_secs when its query takes long, or see what it waits for in pg_locks",
+        },
+      );
+    }
+    return true;
+  }
+
+  /** Writes the rows that were kept back, as far as it is known what they are. */
+  async *#finish(reader: CopyReader, table: OpenTable, job: Job): AsyncGenerator<SnapshotReader> {
+    const state = this.#state;
+    const marker = state.finishJob(table);
+    const { kept } = table;
+    if (marker === undefined && reader.held !== undefined && kept === undefined) {
+      // Should the parts that are still read have no more rows, this one is the last.
+      const steps = this.#steps.filter(({ behind }) => behind === reader.held);
+      this.#steps = this.#steps.filter(({ behind }) => behind !== reader.held);
+      table.kept = { reader, lane: job.lane, steps };
+      if (this.writer.length > 0) yield this;
+      return;
+    }
+    if (marker !== undefined && kept !== undefined) {
+      if (this.writer.length > 0) yield this;
+      this.writer.lane = kept.lane;
+      kept.reader.writeHeld(this.writer, reader.held === undefined ? marker : undefined);
+      this.#steps.push(...kept.steps.map(({ take }) => ({ behind: undefined, take })));
+      yield this;
+      this.writer.lane = job.lane;
+    }
+    if (this.writer.isFull) yield this;
+    reader.writeHeld(this.writer, marker);
+    this.#held = undefined;
+    if (marker !== undefined) this.#steps.push({ behind: undefined, take: () => state.tablesDone++ });
+    if (this.writer.length > 0) yield this;
+    else this.#takeSteps();
+  }
+}
+
+/** What one statement reads. `reached`: the first page behind it; undefined: the unit is done. */
+interface Statement {
+  readonly sql: string;
+  /** Whose progress it is; undefined: it makes none. */
+  readonly unit: number | undefined;
+  readonly reached: number | undefined;
+}
+
+function* statementsOf(
+  { source, ranges, unit, pages, pagesPerStatement }: Job,
+  xmin: string,
+): Generator<Statement> {
+  if (ranges === undefined) yield { sql: copyStatement(source), unit, reached: undefined };
+  for (const { from, to, isRecheck, unit } of ranges ?? []) {
+    const end = to ?? pages;
+    for (let page = from, isLast = false; !isLast; page += pagesPerStatement) {
+      isLast = page + pagesPerStatement >= end;
+      const next = isLast ? to : page + pagesPerStatement;
+      const writtenSince = isRecheck ? xmin : undefined;
+      const sql = copyStatement(source, { from: page, to: next, writtenSince });
+      yield { sql, unit, reached: isLast ? undefined : next };
+    }
   }
 }

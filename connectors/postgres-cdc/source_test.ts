@@ -39,8 +39,12 @@ for (const version of [18, 15] as const) {
     const rare = markers.map((marker) => marker.slice(12)).filter((marker) =>
       marker !== "true" && marker !== "false"
     );
-    const between = ["last_in_data_collection", "first_in_data_collection"];
-    assert.deepEqual(rare, ["first", ...between, ...between, ...between, "last"]);
+    // The tables are read at the same time, so only the ends have a place.
+    assert.deepEqual([rare[0], rare.at(-1)], ["first", "last"]);
+    assert.deepEqual(rare.slice(1, -1).sort(), [
+      ...Array(3).fill("first_in_data_collection"),
+      ...Array(3).fill("last_in_data_collection"),
+    ]);
   });
 
   Deno.test(`PostgreSQL ${version}: resuming from any position gives exactly the rest, with the same orders`, async (t) => {

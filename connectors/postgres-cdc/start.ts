@@ -28,7 +28,9 @@ export function decideStart(
   slot: Slot | undefined,
   serverLsn: bigint,
   hasAttempted: boolean,
-  { slot_name, database, snapshot: { mode } }: Pick<PostgresConfig, "slot_name" | "database" | "snapshot">,
+  { slot_name, database, snapshot: { mode } }: Pick<PostgresConfig, "slot_name" | "database"> & {
+    readonly snapshot: Pick<PostgresConfig["snapshot"], "mode">;
+  },
 ): StartPlan {
   const plan = (
     reason: string,

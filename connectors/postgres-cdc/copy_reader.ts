@@ -1,0 +1,115 @@
+/**
+ * The answer to COPY, read from the wire into a BatchWriter: the hot loop of a snapshot. A table may be read by several
+ * statements one after the other; the last row of each is kept back until it is known whether another one follows,
+ * because the last row of a table is marked as such.
+ */
+import { type BatchWriter, type WriterColumn, writerColumns } from "../../formats/data/batch_writer.ts";
+import type { SnapshotMarker } from "../../formats/data/record.ts";
+import type { Stream } from "../../formats/data/stream.ts";
+import { unreadableValue } from "./stream_errors.ts";
+import { writeCopyRow } from "./copy_text.ts";
+import type { ValueWriter } from "./types/mod.ts";
+import { FRAME, type ServerError, type Wire } from "./wire.ts";
+
+/** What all rows of one lane share. */
+export interface RowContext {
+  readonly stream: Stream;
+  readonly writers: readonly ValueWriter[];
+  /** The connector's own members of `source`. */
+  readonly own: Uint8Array;
+  readonly timeMicros: bigint;
+  readonly group: string;
+  /** What the first row says in `source.snapshot`; undefined: nothing special. */
+  readonly firstMarker: () => SnapshotMarker | undefined;
+}
+
+/** A row that is kept back: its line and its number in the lane. */
+export interface HeldRow {
+  readonly line: Uint8Array;
+  readonly index: number;
+}
+
+/** Why the loop stopped. `more`: all that has arrived is read. `full`: finish the batch first. `done`: no more rows. */
+export type CopyStop = "more" | "full" | "done";
+
+export class CopyReader {
+  /** What the server said when it could not go on. */
+  error: ServerError | undefined;
+  /** The last row of what was read so far. */
+  held: HeldRow | undefined;
+  readonly #wire: Wire;
+  readonly #writer: BatchWriter;
+  readonly #context: RowContext;
+  readonly #columns: readonly WriterColumn[];
+  #index = 0;
+
+  constructor(wire: Wire, writer: BatchWriter, context: RowContext) {
+    this.#wire = wire;
+    this.#writer = writer;
+    this.#context = context;
+    this.#columns = writerColumns(context.stream);
+  }
+
+  /** Writes what has arrived of the answer to one statement. */
+  run(): CopyStop {
+    const wire = this.#wire;
+    const writer = this.#writer;
+    for (;;) {
+      if (writer.isFull) return "full";
+      const start = wire.start;
+      if (!wire.nextFrame()) return "more";
+      const { frameType } = wire;
+      if (frameType === FRAME.copyData) {
+        if (wire.end === wire.start) {
+          // It may be the last one: what comes behind it decides.
+          wire.start = start;
+          return "more";
+        }
+        if (this.held !== undefined) {
+          wire.start = start;
+          this.writeHeld(writer, undefined);
+          continue;
+        }
+        const index = this.#index++;
+        if (wire.bytes[wire.start] === FRAME.copyData) {
+          const marker = index === 0 ? this.#context.firstMarker() : undefined;
+          this.#row(writer, wire.bytes, wire.frameStart, wire.frameEnd, index, marker);
+        } else this.held = { line: wire.bytes.slice(wire.frameStart, wire.frameEnd), index };
+      } else if (frameType === FRAME.readyForQuery) return "done";
+      else if (frameType === FRAME.error) this.error = wire.serverError();
+    }
+  }
+
+  /**
+   * Writes the row that was kept back, if there is one.
+   *
+   * @param writer has room, and the lane of the row
+   * @param marker undefined: nothing special, unless it is the first
+   */
+  writeHeld(writer: BatchWriter, marker: SnapshotMarker | undefined): void {
+    if (this.held === undefined) return;
+    const { line, index } = this.held;
+    this.held = undefined;
+    if (index === 0) marker ??= this.#context.firstMarker();
+    this.#row(writer, line, 0, line.length, index, marker);
+  }
+
+  #row(
+    writer: BatchWriter,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    index: number,
+    marker: SnapshotMarker | undefined,
+  ): void {
+    const { stream, writers, own, timeMicros, group } = this.#context;
+    writer.begin(stream, "snapshot", timeMicros, group, index);
+    writer.snapshotMarker = marker;
+    writer.beginRow("after");
+    writeCopyRow(writer, this.#columns, writers, bytes, start, end, (place, error) => {
+      throw unreadableValue(stream, place, error);
+    });
+    writer.endRow();
+    writer.end(own);
+  }
+}
