@@ -1,7 +1,6 @@
 /**
  * A real Rivven broker for tests: free ports, its own data folder. Needs the program `rivvend` 0.0.22
- * (`cargo install rivvend --version 0.0.22 --locked`): the variable RIVVEND names it, or it lies in `../shared/bin`
- * beside the checkout.
+ * (`cargo install rivvend --version 0.0.22 --locked`): the variable RIVVEND names it, or it is on the PATH.
  */
 import { join } from "node:path";
 import { RivvenClient } from "../../connectors/rivven/client/client.ts";
@@ -33,8 +32,8 @@ export async function startRivvend(options: RivvendOptions = {}): Promise<Rivven
 
 /** The program; for benchmarks that ask whether they can run. @throws {ServerMissing} */
 export function findProgram(): string {
-  const beside = new URL("../../../shared/bin/rivvend", import.meta.url).pathname;
-  for (const path of [Deno.env.get("RIVVEND"), beside]) {
+  const folders = (Deno.env.get("PATH") ?? "").split(":").filter(Boolean);
+  for (const path of [Deno.env.get("RIVVEND"), ...folders.map((folder) => join(folder, "rivvend"))]) {
     if (path === undefined) continue;
     try {
       if (Deno.statSync(path).isFile) return path;

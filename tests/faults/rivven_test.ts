@@ -1,0 +1,142 @@
+/**
+ * Changes through a Rivven broker and out again, while the program is killed at every named point and the broker is
+ * killed and stopped: nothing is lost, the order of each key is kept, and reading adds no repetition.
+ */
+import assert from "node:assert/strict";
+import { FAILPOINTS } from "../../runtime/failpoint.ts";
+import { Program, runProgram, scratch } from "../end_to_end/program.ts";
+import { requireServer } from "../servers/missing.ts";
+import { startRivvend } from "../servers/rivvend.ts";
+
+const CHANGES = 6000;
+
+const pipelines = (broker: string) => `
+version: "1.0"
+settings: { state_dir: state }
+sources:
+  shop:
+    connector: datagen
+    config:
+      pattern: users
+      cdc_mode: true
+      initial_rows: 100
+      tombstone: { enabled: true }
+      seed: 7
+      deterministic: true
+      events_per_second: 1500
+      max_events: ${CHANGES}
+  topics:
+    connector: rivven
+    config: { address: "${broker}", topics: ["cdc.*"], connections: 20, consumer_group: files }
+sinks:
+  truth: { connector: file, config: { path: "truth/all.jsonl" } }
+  broker:
+    connector: rivven
+    config:
+      address: "${broker}"
+      topic: "cdc.{table}"
+      topic_config: { partitions: 8 }
+      retry: { max_retries: 1000, initial_backoff_ms: 20, max_backoff_ms: 200 }
+  files: { connector: file, config: { path: "out/all.jsonl" } }
+pipelines:
+  truth: { source: shop, sink: truth }
+  into_broker: { source: shop, sink: broker }
+  out_of_broker: { source: topics, sink: files }
+`;
+
+interface Change {
+  readonly op: string;
+  readonly before: { readonly user_id: string } | null;
+  readonly after: { readonly user_id: string } | null;
+  readonly source: {
+    readonly order: string;
+    readonly lane: string;
+    readonly table: string;
+    readonly origin?: { readonly order: string };
+  };
+}
+
+Deno.test("killed at every named point, with a broker that is killed and stopped, every change comes out again", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  using dir = scratch();
+  dir.write("connect.yaml", pipelines(broker.address));
+  const cwd = dir.path;
+  for (const [i, point] of FAILPOINTS.entries()) {
+    const env = { RIVVEN_FAILPOINT: `${point}:${i % 4 + 1}` };
+    const { signal, stderr } = await runProgram(["run"], { cwd, env });
+    assert.equal(signal, "SIGKILL", `${point} was not reached:\n${stderr}`);
+  }
+  for (let loop = 0; loop < 6; loop++) {
+    await using program = new Program(["run"], { cwd });
+    await program.says("topics → files");
+    await new Promise((resolve) => setTimeout(resolve, 50 + loop * 97));
+    program.kill("SIGKILL");
+    const { stderr } = await program.ended;
+    assert.doesNotMatch(stderr, /ERROR/, stderr);
+  }
+  await using program = new Program(["run"], { cwd });
+  await program.says("topics → files");
+  for (let kills = 0; kills < 3; kills++) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await broker.kill();
+    await broker.start();
+  }
+  await broker.stop();
+  await broker.start();
+
+  const truth = () => read(`${cwd}/truth/all.jsonl`);
+  const found = () => read(`${cwd}/out/all.jsonl`);
+  const orderOf = ({ source }: Change) => source.origin!.order;
+  const deadline = performance.now() + 90_000;
+  while (truth().length < CHANGES || new Set(found().map(orderOf)).size < CHANGES) {
+    assert.ok(
+      performance.now() < deadline,
+      `${found().length} of ${CHANGES} after a while:\n${program.stderr}`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  const { code, stderr } = await program.stop();
+  assert.equal(code, 0, stderr);
+
+  const rows = ({ op, before, after, source: { table } }: Change) => ({ op, before, after, table });
+  const expected = new Map(truth().map((change) => [change.source.order, rows(change)]));
+  const newest = new Map<string, string>();
+  const seen = new Set<string>();
+  for (const change of found()) {
+    const order = orderOf(change);
+    assert.deepEqual(rows(change), expected.get(order));
+    const key = (change.after ?? change.before)!.user_id;
+    // What comes for the first time is newer than all of its key before; what comes again is a repetition.
+    if (!seen.has(order)) {
+      assert.ok(order > (newest.get(key) ?? ""), `${key}: ${order} after ${newest.get(key)}`);
+    }
+    seen.add(order);
+    newest.set(key, order);
+  }
+  assert.equal(seen.size, CHANGES);
+  for (const change of truth()) {
+    const key = (change.after ?? change.before)!.user_id;
+    assert.ok(newest.get(key)! >= change.source.order, `The last record of ${key} is not its newest`);
+  }
+
+  // The file has each message of the broker once.
+  const places = found().map(({ source: { lane, order } }) => `${lane} ${order}`);
+  assert.equal(new Set(places).size, places.length);
+  await using client = broker.client();
+  let messages = 0;
+  for (let partition = 0; partition < 8; partition++) {
+    const { latest } = await client.offsets("cdc.datagen", partition);
+    for (let offset = 0; offset < latest;) {
+      const options = { topic: "cdc.datagen", partition, offset, maxRecords: 1000, maxWaitMs: 0 };
+      const records = await client.consume(options);
+      messages += records.filter(({ value }) => value.length > 0).length;
+      offset = records.at(-1)!.offset + 1;
+    }
+  }
+  assert.equal(places.length, messages);
+});
+
+function read(path: string): Change[] {
+  return Deno.readTextFileSync(path).split("\n").slice(0, -1).map((line) => JSON.parse(line));
+}
