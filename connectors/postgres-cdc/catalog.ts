@@ -50,6 +50,8 @@ export interface ServerFacts {
   readonly versionText: string;
   /** Tells servers apart, and a restored copy from its original only by the timeline. */
   readonly systemId: string;
+  /** Grows with each promotion of a standby; undefined on a standby, whose own may change under an open connection. */
+  readonly timeline: number | undefined;
   readonly walLevel: string;
   /** 0: no limit. */
   readonly walSenderTimeoutMs: number;
@@ -123,6 +125,8 @@ export class Catalog implements AsyncDisposable {
       "Cannot read the server's settings",
       `SELECT current_setting('server_version_num') AS version, current_setting('server_version') AS version_text,
          (SELECT system_identifier::text FROM pg_control_system()) AS system_id,
+         CASE WHEN NOT pg_is_in_recovery() THEN
+           ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int::text END AS timeline,
          current_setting('wal_level') AS wal_level,
          (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout') AS wal_sender_timeout,
          rolsuper::text AS is_superuser,
@@ -138,6 +142,7 @@ export class Catalog implements AsyncDisposable {
       version: Number(row.version),
       versionText: row.version_text ?? "",
       systemId: row.system_id ?? "",
+      timeline: row.timeline === null ? undefined : Number(row.timeline),
       walLevel: row.wal_level ?? "",
       walSenderTimeoutMs: Number(row.wal_sender_timeout),
       isSuperuser: row.is_superuser === "true",

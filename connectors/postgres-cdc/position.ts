@@ -9,6 +9,8 @@ export interface PostgresPosition extends Position {
   readonly v: 1;
   /** The server's system identifier: a position means nothing on another one. */
   readonly system: string;
+  /** The server's timeline: after a failover the same LSN may mean something else. Absent: unknown, as on a standby. */
+  readonly timeline?: number;
   readonly slot: string;
   /** Streaming goes on here: behind the last whole transaction, or at the commit LSN of the one that is under way. */
   readonly lsn: string;
@@ -34,17 +36,19 @@ export type SnapshotProgress = {
 /** What every position of a source has in common. */
 export interface PositionOrigin {
   readonly system: string;
+  readonly timeline?: number;
   readonly slot: string;
 }
 
 /** The position behind a change of the stream. */
 export function streamPosition(
-  { system, slot }: PositionOrigin,
+  { system, timeline, slot }: PositionOrigin,
   { lsn, index, lastCommit }: StreamPoint,
 ): PostgresPosition {
   return {
     v: 1,
     system,
+    ...(timeline === undefined ? {} : { timeline }),
     slot,
     lsn: formatLsn(lsn),
     ...(index > 0 ? { next: index } : {}),

@@ -15,7 +15,7 @@ import type { StreamPoint } from "./change_decoder.ts";
 import { Connection } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { formatLsn, parseLsn } from "./lsn.ts";
+import { formatLsn } from "./lsn.ts";
 import type { RelationMessage } from "./pgoutput.ts";
 import {
   type PositionOrigin,
@@ -31,7 +31,7 @@ import { Replication } from "./replication.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
 import { type Place, SchemaHistory } from "./schema_history.ts";
 import { requireServer } from "./server.ts";
-import { createSlot, dropSlot, isLost, readSlot, slotLost } from "./slot.ts";
+import { createSlot, dropSlot, isLost, readSlot, slotLost, slotOfStandby } from "./slot.ts";
 import { autosetReplicaIdentity } from "./replica_identity.ts";
 import { reselect } from "./reselect.ts";
 import { rowRules, warnAboutKey } from "./row_rules.ts";
@@ -40,6 +40,7 @@ import { wantedChanges } from "./wanted.ts";
 import { readSnapshot } from "./snapshot.ts";
 import { TransactionMetadata } from "./transaction_metadata.ts";
 import { decideStart, slotMissing, type StartPlan } from "./start.ts";
+import { historyError } from "./timeline.ts";
 
 /** How long the creation of a slot waits for transactions that are open. */
 const SLOT_CREATION_MS = 300_000;
@@ -103,9 +104,8 @@ export class Reading {
     const onlySnapshot = mode === "initial_only" || (preview && mode !== "never");
     requireServer(facts, !onlySnapshot);
     if (!onlySnapshot) requireOrigin(this.#config, facts);
-    const origin = { system: facts.systemId, slot: slot_name };
+    const origin = { system: facts.systemId, timeline: facts.timeline, slot: slot_name };
     const saved = from === undefined ? undefined : readPosition(from, origin);
-    if (saved !== undefined && saved.snapshot === undefined) this.#acknowledged = parseLsn(saved.lsn);
     const history = new SchemaHistory(
       preview ? undefined : this.#context.state,
       saved && deliveredBefore(saved),
@@ -115,7 +115,7 @@ export class Reading {
     if (onlySnapshot) {
       if (saved?.snapshot?.state !== "finished") yield* this.#snapshotOnly(run);
     } else if (preview) yield* this.#previewOfStream(run);
-    else yield* this.#snapshotAndStream(run, saved);
+    else yield* this.#snapshotAndStream(run, saved && await this.#inHistory(saved, facts));
     if (!this.#signal.aborted) progress({ phase: "finished" });
   }
 
@@ -128,9 +128,12 @@ export class Reading {
     const { replica_identity_autoset } = this.#config;
     await autosetReplicaIdentity(this.#catalog, replica_identity_autoset, this.#filter, publication, log);
     const slot = await readSlot(this.#catalog, slot_name);
+    if (slot?.isSynced && run.facts.isStandby) throw slotOfStandby(slot);
     const found = decideStart(saved, slot, run.facts.lsn, await this.#lastAttempt() > 0, this.#config);
     const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
     log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
+    // Not where a snapshot takes the place of the position: another server would believe that it may let go of that.
+    if (saved && saved.snapshot === undefined && plan.resume) this.#acknowledged = plan.resume.lsn;
     if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
     if (this.#signal.aborted) return;
     let startLsn = plan.slot?.confirmedLsn ?? 0n;
@@ -181,6 +184,19 @@ export class Reading {
       publicationPlan(this.#config, this.#filter, streams),
       log,
     );
+  }
+
+  /** The position, when it is of this server's log; undefined when it is not and a snapshot may take its place. */
+  async #inHistory(saved: PostgresPosition, facts: ServerFacts): Promise<PostgresPosition | undefined> {
+    const { timeline } = saved;
+    if (timeline === undefined || facts.timeline === undefined || timeline === facts.timeline) return saved;
+    const connection = await this.#replicationConnection();
+    const error = await historyError({ ...saved, timeline }, facts.timeline, connection)
+      .finally(() => connection.destroy());
+    if (error === undefined) return saved;
+    if (this.#config.snapshot.mode !== "when_needed") throw error;
+    this.#context.log.warn(`${error.message}; a new snapshot is taken`);
+    return undefined;
   }
 
   // ---- the snapshot -----------------------------------------------------------------------------------------------

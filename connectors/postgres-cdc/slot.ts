@@ -17,6 +17,8 @@ export interface Slot {
   readonly confirmedLsn: bigint | undefined;
   /** `lost`: the server has removed log that it needs. Since PostgreSQL 13. */
   readonly walStatus: string | undefined;
+  /** A standby keeps it in step with its primary's; since PostgreSQL 17. It stays set when the standby is promoted. */
+  readonly isSynced?: boolean;
   /** Since PostgreSQL 16 or 17. */
   readonly invalidation: string | undefined;
 }
@@ -39,6 +41,7 @@ export async function readSlot(catalog: Catalog, name: string): Promise<Slot | u
     isTemporary: slot.temporary,
     confirmedLsn: slot.confirmed_flush_lsn ? parseLsn(slot.confirmed_flush_lsn) : undefined,
     walStatus: slot.wal_status ?? undefined,
+    isSynced: slot.synced ?? false,
     invalidation: slot.invalidation_reason ?? (slot.conflicting ? "conflicting" : undefined),
   };
 }
@@ -67,6 +70,18 @@ export function requireUsable(slot: Slot, database: string): void {
     );
   }
   if (isLost(slot)) throw slotLost(slot);
+}
+
+/** In a failover the new primary can be reached before it is promoted: its slot is as good as the old one, but later. */
+export function slotOfStandby({ name }: Slot): ConnectorError {
+  return new ConnectorError(
+    `Slot "${name}" can't be read from yet: the server is a standby, which keeps it in step with its primary's`,
+    {
+      code: "conflict_slot_synced",
+      retryable: true,
+      hint: "It can be read from when the standby is promoted; until then connect to the primary",
+    },
+  );
 }
 
 export function isLost({ walStatus, invalidation }: Slot): boolean {

@@ -3,7 +3,8 @@
  * one text from either side, by the type of its column. main.ts prints the result.
  */
 import type { Client } from "npm:pg@8.23.1";
-import { type ExactJson, exactText, parseExact, plainText, type Replayed, type Row } from "./replay.ts";
+import { type ExactJson, exactText, parseExact, plainText, type Row } from "../../tests/oracle/envelope.ts";
+import type { Replayed } from "./replay.ts";
 import type { Table } from "./shop.ts";
 
 export interface Comparison {

@@ -2,16 +2,7 @@
  * Puts a table together again from the file that the program wrote: reads it line by line and applies each change by
  * key, strictly, so that a change which came twice or whose row is not there is noticed. compare.ts uses it.
  */
-
-/** A number as it is written: no digit of it may pass through a JavaScript number. */
-export class NumberText {
-  constructor(readonly text: string) {}
-}
-
-/** A JSON value whose numbers are NumberText. */
-export type ExactJson = null | boolean | string | NumberText | ExactJson[] | { [name: string]: ExactJson };
-
-export type Row = { [column: string]: ExactJson };
+import { keyText, parseEnvelope, type Row } from "../../tests/oracle/envelope.ts";
 
 /** A table as its file says it is. */
 export interface Replayed {
@@ -76,73 +67,5 @@ function apply(
       return undefined;
     default:
       return undefined;
-  }
-}
-
-/** The key of a row as text: `9007199254740993,2`. */
-export function keyText(row: Row, key: readonly string[]): string {
-  return key.map((name) => plainText(row[name] ?? null)).join(",");
-}
-
-/** A string as it is, everything else as JSON text. */
-export function plainText(value: ExactJson): string {
-  return typeof value === "string" ? value : exactText(value);
-}
-
-/** JSON text with every number as it was written. */
-export function exactText(value: ExactJson): string {
-  if (value instanceof NumberText) return value.text;
-  if (Array.isArray(value)) return `[${value.map(exactText).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
-  return `{${
-    Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}:${exactText(each)}`).join(",")
-  }}`;
-}
-
-/** Parses JSON without losing a digit. */
-export function parseExact(text: string): ExactJson {
-  return JSON.parse(
-    text,
-    // `source` is the text that the value was parsed from.
-    (_name: string, value: unknown, context?: { source?: string }) =>
-      typeof value === "number" ? new NumberText(context?.source ?? String(value)) : value,
-  );
-}
-
-function parseEnvelope(
-  line: string,
-  number: number,
-): { op: string; before: Row | undefined; after: Row | undefined; source: Row } {
-  let envelope: ExactJson;
-  try {
-    envelope = parseExact(line);
-  } catch (cause) {
-    throw new Error(`Line ${number} is no JSON`, { cause });
-  }
-  if (!isRow(envelope) || typeof envelope.op !== "string") {
-    throw new Error(`Line ${number} is no change in the "standard" envelope: it has no "op"`);
-  }
-  const { before, after, source } = envelope;
-  return {
-    op: envelope.op,
-    before: isRow(before) ? before : undefined,
-    after: isRow(after) ? after : undefined,
-    source: isRow(source) ? source : {},
-  };
-}
-
-function isRow(value: ExactJson | undefined): value is Row {
-  return typeof value === "object" && value !== null && !Array.isArray(value) &&
-    !(value instanceof NumberText);
-}
-
-/** The lines of a file. What follows the last line end is no line yet, and left out. */
-export async function* readLines(path: string): AsyncGenerator<string> {
-  using file = await Deno.open(path);
-  let rest = "";
-  for await (const chunk of file.readable.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + chunk).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
   }
 }

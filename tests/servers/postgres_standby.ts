@@ -83,8 +83,8 @@ export async function caughtUp(standby: Postgres, primary: Postgres): Promise<vo
 }
 
 /**
- * Waits until the standby has a failover slot of the primary for good. The slot worker looks every now and then, at
- * most every 30 s, and a slot is only temporary until the standby has all that it needs.
+ * Waits until the standby has a failover slot of the primary for good: a slot that was made when the standby was
+ * there already. (An older one is only temporary on the standby until it has moved on.)
  */
 export async function slotTakenOver(standby: Postgres, slot: string): Promise<void> {
   await waitUntil(async () => {
@@ -94,6 +94,18 @@ export async function slotTakenOver(standby: Postgres, slot: string): Promise<vo
     );
     return found.length > 0 ? true : undefined;
   }, { what: `slot "${slot}" on the standby`, timeoutMs: 60_000 });
+}
+
+/** Cuts the standby off, so that it lacks what the primary writes from now on, and lets the primary not wait for it. */
+export async function stopFollowing(standby: Postgres, primary: Postgres): Promise<void> {
+  await standby.query("ALTER SYSTEM SET primary_conninfo = ''");
+  await standby.query("SELECT pg_reload_conf()");
+  await waitUntil(
+    async () => (await standby.query("SELECT FROM pg_stat_wal_receiver")).length === 0 ? true : undefined,
+    { what: "the end of the standby's receiver", timeoutMs: 30_000 },
+  );
+  await primary.query("ALTER SYSTEM RESET synchronized_standby_slots");
+  await primary.query("SELECT pg_reload_conf()");
 }
 
 /** Makes a standby a server that takes writes, on a timeline of its own. */

@@ -21,6 +21,13 @@ export interface ProxyStats {
   readonly bytesDown: number;
 }
 
+/**
+ * Sees all that comes from the target, piece by piece, with the number of its connection (the first is 1).
+ *
+ * @returns how many bytes of the piece, at least one, are passed on before the cut; undefined: all, and no cut
+ */
+export type FindCut = (connection: number, piece: Uint8Array) => number | undefined;
+
 /** Listens on a free port of 127.0.0.1 and passes everything on to `target` until told otherwise. */
 export async function startProxy({ target }: { target: ProxyTarget }): Promise<TcpProxy> {
   const server = createServer();
@@ -34,11 +41,12 @@ export async function startProxy({ target }: { target: ProxyTarget }): Promise<T
 export class TcpProxy implements AsyncDisposable {
   readonly host = "127.0.0.1";
   readonly #server: Server;
-  readonly #target: ProxyTarget;
+  #target: ProxyTarget;
   readonly #pairs = new Set<Pair>();
   #mode: "pass" | "swallow" | "refuse" = "pass";
   #delayMs = 0;
   #bytesLeft = Infinity;
+  #findCut: FindCut | undefined;
   #connections = 0;
   #bytesUp = 0;
   #bytesDown = 0;
@@ -81,11 +89,17 @@ export class TcpProxy implements AsyncDisposable {
     this.#mode = "swallow";
   }
 
-  /** Ends swallow(), refuse(), delay() and cutAfterBytes(). What was swallowed stays lost. */
+  /** Ends swallow(), refuse(), delay(), cutAfterBytes() and cutWhere(). What was swallowed stays lost. */
   pass(): void {
     this.#mode = "pass";
     this.#delayMs = 0;
     this.#bytesLeft = Infinity;
+    this.#findCut = undefined;
+  }
+
+  /** New connections go to another server from now on. */
+  retarget(target: ProxyTarget): void {
+    this.#target = target;
   }
 
   /** From now on each piece of data arrives this much later, in both directions; order is kept. */
@@ -101,8 +115,13 @@ export class TcpProxy implements AsyncDisposable {
     this.#bytesLeft = count;
   }
 
+  /** Like cutAfterBytes(), at a place that is found in what comes. */
+  cutWhere(find: FindCut): void {
+    this.#findCut = find;
+  }
+
   #accept(client: Socket): void {
-    this.#connections++;
+    const number = ++this.#connections;
     if (this.#mode === "refuse") {
       client.on("error", () => {});
       client.resetAndDestroy();
@@ -114,7 +133,7 @@ export class TcpProxy implements AsyncDisposable {
     const pair = new Pair(client, upstream, () => this.#pairs.delete(pair));
     this.#pairs.add(pair);
     pair.forward(client, upstream, (chunk) => this.#up(chunk), () => this.#delayMs);
-    pair.forward(upstream, client, (chunk) => this.#down(pair, chunk), () => this.#delayMs);
+    pair.forward(upstream, client, (chunk) => this.#down(pair, number, chunk), () => this.#delayMs);
   }
 
   #up(chunk: Uint8Array): Uint8Array | undefined {
@@ -123,8 +142,13 @@ export class TcpProxy implements AsyncDisposable {
     return chunk;
   }
 
-  #down(pair: Pair, chunk: Uint8Array): Uint8Array | undefined {
+  #down(pair: Pair, number: number, chunk: Uint8Array): Uint8Array | undefined {
     if (this.#mode === "swallow") return undefined;
+    const cut = this.#findCut?.(number, chunk);
+    if (cut !== undefined) {
+      this.#findCut = undefined;
+      this.#bytesLeft = cut;
+    }
     const passed = chunk.subarray(0, Math.min(chunk.length, this.#bytesLeft));
     this.#bytesLeft -= passed.length;
     this.#bytesDown += passed.length;

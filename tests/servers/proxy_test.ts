@@ -169,3 +169,25 @@ Deno.test("cutAfterBytes() lets exactly so many bytes of the target through", as
     await next.until("whole");
   });
 });
+
+Deno.test("cutWhere() cuts once, at the place that is found in what comes", async () => {
+  await withProxy(async (proxy) => {
+    await using client = new Client(proxy.port);
+    const seen: string[] = [];
+    proxy.cutWhere((connection, piece) => {
+      const text = new TextDecoder().decode(piece);
+      seen.push(`${connection} ${text}`);
+      const at = text.indexOf("x");
+      return at < 0 ? undefined : at + 1;
+    });
+    client.send("ab");
+    await client.until("ab");
+    client.send("cxd");
+    assert.equal(await client.closed, "ended");
+    assert.equal(client.received, "abcx");
+    assert.deepEqual(seen, ["1 ab", "1 cxd"]);
+    await using next = new Client(proxy.port);
+    next.send("xx");
+    await next.until("xx");
+  });
+});

@@ -64,7 +64,8 @@ export async function writeAtRandom(pg: Postgres, seed: number, signal: AbortSig
   return transactions;
 }
 
-function statement(below: (limit: number) => number): string {
+/** One statement on one of the tables, chosen by `below`, which gives a number from 0 to less than its limit. */
+export function statement(below: (limit: number) => number): string {
   const id = below(4000);
   const statements = [
     `INSERT INTO orders SELECT i, 'new', ${BIG}, -i FROM generate_series(${id}, ${
