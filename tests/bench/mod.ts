@@ -9,6 +9,7 @@ import { postgresLive } from "./postgres_live.ts";
 import { postgresSnapshot } from "./postgres_snapshot.ts";
 import { postgresStream } from "./postgres_stream.ts";
 import { postgresTransaction } from "./postgres_transaction.ts";
+import { rivvenSink, rivvenSource } from "./rivven.ts";
 import { memory, start } from "./start.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -18,6 +19,8 @@ const BENCHES: readonly Bench[] = [
   postgresSnapshot,
   postgresLive,
   postgresTransaction,
+  rivvenSink,
+  rivvenSource,
   start,
   memory,
 ];
