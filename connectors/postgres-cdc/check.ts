@@ -16,6 +16,7 @@ import {
   quoteTable,
   readPublication,
 } from "./publication.ts";
+import { identityChanges } from "./replica_identity.ts";
 import { MIN_VERSION } from "./server.ts";
 import { readSlot, requireUsable } from "./slot.ts";
 
@@ -60,6 +61,8 @@ export async function checkSource(source: CheckedSource, report: CheckReport): P
     report,
     endpoint.user,
   );
+  const sent = publication?.tables ?? selected;
+  await reported("replica_identity_autoset", report, () => checkIdentities(source, sent, report));
   await reported("retention", report, () => checkRetention(catalog, report));
 }
 
@@ -77,6 +80,9 @@ function checkServer(facts: ServerFacts, config: PostgresConfig, report: CheckRe
     ));
   }
   if (config.snapshot.mode === "initial_only") return;
+  if (config.origin === "none" && facts.version < 160000) {
+    report(failed("origin", `"origin: none" needs PostgreSQL 16 or newer`, "Remove it"));
+  }
   report(
     facts.walLevel === "logical" ? ok("wal_level", "logical") : failed(
       "wal_level",
@@ -317,6 +323,27 @@ function checkTables(
       }; ` +
         "or add a primary key",
     ));
+  }
+}
+
+/** What `replica_identity_autoset` would change at the start. */
+async function checkIdentities(
+  { catalog, config, filter }: CheckedSource,
+  tables: readonly { readonly oid: number }[],
+  report: CheckReport,
+): Promise<void> {
+  const name = "replica_identity_autoset";
+  const changes = await identityChanges(catalog, config.replica_identity_autoset, filter, tables);
+  const foreign = changes.filter(({ table }) => !table.isOwned);
+  if (foreign.length > 0) {
+    report(failed(
+      name,
+      `It can't change ${list(foreign.map(({ table }) => tableName(table)))}: this role does not own it`,
+      `As its owner, run: ${foreign.map(({ statement }) => statement).join("; ")}; or leave the table out`,
+    ));
+  } else if (changes.length > 0) {
+    const names = list(changes.map(({ table }) => tableName(table)));
+    report(ok(name, `A run would change ${changes.length} of the tables: ${names}`));
   }
 }
 

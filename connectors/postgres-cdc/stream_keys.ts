@@ -148,11 +148,11 @@ export function originOption(origin: StreamConfig["origin"]): string[] {
   return origin === "none" ? ["origin 'none'"] : [];
 }
 
-/** @throws {ConnectorError} `config_origin`: the server can't leave out replicated transactions */
+/** @throws {ConnectorError} `state_origin`: the server can't leave out replicated transactions */
 export function requireOrigin({ origin }: StreamConfig, { version, versionText }: ServerFacts): void {
   if (origin === "any" || version >= 160000) return;
   throw new ConnectorError(`"origin: none" needs PostgreSQL 16 or newer, and the server is ${versionText}`, {
-    code: "config_origin",
+    code: "state_origin",
     hint: "Remove it; source.origin of a record tells where its transaction came from",
   });
 }

@@ -206,3 +206,47 @@ export async function waitForSlot(pg: Postgres, name = "rivven_slot"): Promise<v
     "WHERE s.slot_name = $1 AND r.state IN ('catchup', 'streaming')";
   while ((await pg.query(sql, [name])).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
 }
+
+/** What a stream that was read to its end has brought. */
+export interface Streamed {
+  readonly records: DataRecord[];
+  readonly context: TestContext;
+  /** After each batch. */
+  readonly positions: readonly Position[];
+  readonly lengths: readonly number[];
+}
+
+/**
+ * Runs SQL while the stream is read, and returns what came of it, all since the slot was made. Nothing is acknowledged, so
+ * another call reads it again.
+ */
+export async function streamed(
+  pg: Postgres,
+  keys: Record<string, unknown>,
+  sql: string | readonly string[],
+  from?: Position,
+): Promise<Streamed> {
+  await pg.query("CREATE TABLE IF NOT EXISTS finish (id serial PRIMARY KEY, n int)");
+  const context = testContext();
+  await using reader = new Reader(configFor(pg, { snapshot: { mode: "never" }, ...keys }), from, context);
+  reader.acknowledges = false;
+  const started = reader.next();
+  started.catch(() => {});
+  await Promise.race([waitForSlot(pg), started]);
+  for (const statement of typeof sql === "string" ? [sql] : sql) await pg.query(statement);
+  // One of them is seen, whatever is skipped.
+  await pg.query(
+    "BEGIN; INSERT INTO finish DEFAULT VALUES; UPDATE finish SET n = 1; DELETE FROM finish; COMMIT",
+  );
+  await started;
+  const records = await reader.until((all) => all.some(isFinish));
+  const { batches } = reader;
+  return {
+    records: records.slice(0, records.findIndex(isFinish)),
+    context,
+    positions: batches.map(({ position }) => position),
+    lengths: batches.map(({ length }) => length),
+  };
+}
+
+const isFinish = ({ stream }: DataRecord) => stream.name === "finish";

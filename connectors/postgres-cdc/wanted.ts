@@ -73,7 +73,8 @@ const MESSAGES: Stream = {
   name: "message",
   columns: [
     { name: "prefix", type: { kind: "string" }, nullable: false },
-    { name: "content", type: { kind: "bytes" }, nullable: false },
+    // Base64. Messages are documents in a batch, whose values are what JSON has.
+    { name: "content", type: { kind: "string" }, nullable: false },
   ],
   key: ["prefix"],
   payload: "row",
