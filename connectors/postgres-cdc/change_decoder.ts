@@ -26,11 +26,12 @@ import {
 } from "./pgoutput.ts";
 import type { Relation } from "./relations.ts";
 import { sourceMembers, unavailableMember } from "./source_members.ts";
+import { keyChanged, locateValues } from "./row_values.ts";
 import { malformed, transactionGone, unreadableValue, wrongCount } from "./stream_errors.ts";
 import { SCHEMA_SUFFIX, type SchemaChangeTopic, type StreamNews } from "./schema_change.ts";
 import type { Place } from "./schema_history.ts";
 import { BEGIN_SUFFIX, type TransactionMetadata } from "./transaction_metadata.ts";
-import { MESSAGE_COLUMNS, messageStream, PLAIN_CHANGES, type WantedChanges } from "./wanted.ts";
+import { messageStream, PLAIN_CHANGES, type WantedChanges, writeMessage } from "./wanted.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
 
 /**
@@ -101,6 +102,7 @@ export class ChangeDecoder {
 
   readonly #writer: BatchWriter;
   readonly #wanted: WantedChanges;
+  readonly #messageStream: Stream;
   readonly #relations = new Map<number, Relation>();
   /** A truncate of more tables than a batch has room for: those whose records are still to come. */
   readonly #truncated: { own: Uint8Array; relations: Relation[] } = { own: new Uint8Array(), relations: [] };
@@ -143,6 +145,7 @@ export class ChangeDecoder {
     this.#writer = writer;
     this.#schemaChanges = schemaChanges;
     this.#wanted = wanted;
+    this.#messageStream = messageStream(wanted.database);
     this.#lsn = this.receivedLsn = start.lsn;
     this.#lastCommit = start.lastCommit;
     this.#resumeLsn = start.index > 0 ? start.lsn : undefined;
@@ -389,7 +392,8 @@ export class ChangeDecoder {
       this.#expectTransaction();
       const index = this.#index++;
       if (index < this.#skipBelow || !isWanted) return;
-      return this.#writeMessage(prefix, content, this.#timeMicros, this.#group, index, this.#own);
+      const place = { timeMicros: this.#timeMicros, group: this.#group, index };
+      return writeMessage(this.#writer, this.#messageStream, prefix, content, place, this.#own);
     }
     if (this.#inTransaction) throw malformed("a message stands inside a transaction that it is no part of");
     // The transaction that is to be resumed comes first; before it, nothing is new.
@@ -398,35 +402,9 @@ export class ChangeDecoder {
     if (lsn > this.receivedLsn) this.receivedLsn = lsn;
     if (!isWanted) return;
     const own = utf8.encode(sourceMembers(this.#lastCommit, lsn, null));
-    this.#writeMessage(prefix, content, sentAt + EPOCH_MICROS, sortableLsn(lsn - 1n), 0, own);
+    const place = { timeMicros: sentAt + EPOCH_MICROS, group: sortableLsn(lsn - 1n), index: 0 };
+    writeMessage(this.#writer, this.#messageStream, prefix, content, place, own);
   }
-
-  #writeMessage(
-    prefix: string,
-    content: Uint8Array,
-    timeMicros: bigint,
-    group: string,
-    index: number,
-    own: Uint8Array,
-  ): void {
-    const writer = this.#writer;
-    writer.begin(
-      this.#messageStream ??= messageStream(this.#wanted.database),
-      "message",
-      timeMicros,
-      group,
-      index,
-    );
-    writer.beginRow("after");
-    writer.column(MESSAGE_COLUMNS[0]);
-    writer.string(prefix);
-    writer.column(MESSAGE_COLUMNS[1]);
-    writer.base64(content);
-    writer.endRow();
-    writer.end(own);
-  }
-
-  #messageStream: Stream | undefined;
 
   #relation(view: DataView, at: number): Relation {
     this.#expectTransaction();
@@ -480,7 +458,7 @@ export class ChangeDecoder {
       const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
       if (unavailable !== undefined && relation.reselects) {
         this.#makeRoom(relation.columns.length);
-        this.#locate(this.#new, relation.columns.length, bytes, view, at + 5, end);
+        locateValues(this.#new, relation.columns.length, bytes, view, at + 5, end);
       }
       return this.#end(relation, unavailable, bytes);
     }
@@ -491,10 +469,10 @@ export class ChangeDecoder {
     const isKeyOnly = kind === TUPLE.key;
     const count = relation.columns.length;
     this.#makeRoom(count);
-    const newAt = this.#locate(this.#old, count, bytes, view, at + 5, end);
+    const newAt = locateValues(this.#old, count, bytes, view, at + 5, end);
     if (bytes[newAt] !== TUPLE.new) throw malformed("an update has no new row");
-    this.#locate(this.#new, count, bytes, view, newAt + 1, end);
-    if (!this.#keyChanged(relation, bytes, isKeyOnly)) {
+    locateValues(this.#new, count, bytes, view, newAt + 1, end);
+    if (!keyChanged(relation, this.#old, this.#new, bytes, isKeyOnly)) {
       if (index < this.#skipBelow) return this.#skip(relation, index);
       if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
@@ -651,35 +629,6 @@ export class ChangeDecoder {
     this.#unsent.push({ record: this.#writer.length - 1, relation, places, key });
   }
 
-  /** Notes kind, start and end of the values of a row. Returns where it ends. */
-  #locate(
-    places: Int32Array,
-    count: number,
-    bytes: Uint8Array,
-    view: DataView,
-    at: number,
-    end: number,
-  ): number {
-    const sent = view.getInt16(at);
-    if (sent !== count) throw malformed(`a row of ${sent} columns where ${count} were announced`);
-    at += 2;
-    for (let i = 0; i < count; i++) {
-      const kind = bytes[at++];
-      places[i * 3] = kind;
-      if (kind === VALUE.text) {
-        const start = at + 4;
-        at = start + view.getInt32(at);
-        if (at > end || at < start) throw malformed("a value is longer than its message");
-        places[i * 3 + 1] = start;
-        places[i * 3 + 2] = at;
-      } else if (kind !== VALUE.null && kind !== VALUE.unchanged) {
-        throw malformed(`an unknown kind of value (${kind})`);
-      }
-    }
-    if (at > end) throw malformed("a row is longer than its message");
-    return at;
-  }
-
   /**
    * Writes a row from noted places; values that were not sent are taken from `fallback`.
    *
@@ -715,22 +664,5 @@ export class ChangeDecoder {
     }
     writer.endRow();
     return unavailable;
-  }
-
-  /** Whether the record's key is another one; columns of which the old value was not sent tell nothing. */
-  #keyChanged({ keyPlaces, isIdentity }: Relation, bytes: Uint8Array, identityOnly: boolean): boolean {
-    for (const i of keyPlaces) {
-      if (identityOnly && !isIdentity[i]) continue;
-      const now = this.#new[i * 3];
-      if (now === VALUE.unchanged) continue;
-      if (now !== this.#old[i * 3]) return true;
-      if (now === VALUE.null) continue;
-      const before = this.#old[i * 3 + 1];
-      const after = this.#new[i * 3 + 1];
-      const size = this.#new[i * 3 + 2] - after;
-      if (this.#old[i * 3 + 2] - before !== size) return true;
-      for (let k = 0; k < size; k++) if (bytes[before + k] !== bytes[after + k]) return true;
-    }
-    return false;
   }
 }

@@ -43,6 +43,46 @@ Deno.test("older spellings are understood and named", () => {
   assert.deepEqual(both.config, { publication: "a", publication_name: "b" });
 });
 
+Deno.test("spellings of Debezium and of other versions, for what the stream carries", () => {
+  const parsed = (keys: Record<string, unknown>) =>
+    config.parse({ ...MINIMAL, ...definition.upgradeConfig!(keys).config });
+  assert.deepEqual(parsed({ skipped_operations: "c, truncate" }).skipped_operations, ["c", "truncate"]);
+  assert.deepEqual(parsed({}).skipped_operations, ["t"]);
+  assert.deepEqual(
+    parsed({ message_key_columns: "public.orders:region,id;/shop\\..*/:code" }).message_key_columns,
+    [{ table: "public.orders", columns: ["region", "id"] }, { table: "/shop\\..*/", columns: ["code"] }],
+  );
+  const identities = [{ table: "public.a", identity: "FULL" }, { table: "b", identity: "INDEX by_c" }];
+  for (
+    const given of ["public.a:FULL, b:INDEX by_c", [{ "public.a": "FULL" }, "b: INDEX by_c"], identities]
+  ) {
+    assert.deepEqual(parsed({ replica_identity_autoset: given }).replica_identity_autoset, identities);
+  }
+  assert.equal(parsed({ toast: "fetch" }).toast_handling, "reselect");
+  const { config: upgraded, notes } = definition.upgradeConfig!({
+    cdc_features: { tombstones: { enabled: true, emit_tombstone_after_delete: false } },
+  });
+  assert.deepEqual(upgraded, { tombstone: { after_delete: false, enabled: true } });
+  assert.equal(notes.length, 2);
+  // Other features stay where they are, to be refused by name.
+  const rest = definition.upgradeConfig!({ cdc_features: { tombstones: {}, encryption: { enabled: true } } });
+  assert.deepEqual(rest.config, { tombstone: {}, cdc_features: { encryption: { enabled: true } } });
+});
+
+Deno.test("what the stream can't carry is refused with the reason", () => {
+  const refusal = (keys: Record<string, unknown>) =>
+    config.safeParse({ ...MINIMAL, ...keys }).error?.message ?? "";
+  assert.match(refusal({ two_phase: true }), /read when they commit/);
+  assert.match(refusal({ tombstone: { behavior: "emit_with_key" } }), /not in this build yet/);
+  assert.match(
+    refusal({ replica_identity_autoset: [{ table: "t", identity: "INDEX" }] }),
+    /INDEX and its name/,
+  );
+  assert.match(refusal({ unavailable_value_placeholder: "hex:0g" }), /hexadecimal/);
+  assert.match(refusal({ skipped_operations: ["x"] }), /Invalid option/);
+  assert.match(refusal({ skipped_operations: ["none", "t"] }), /stands alone/);
+});
+
 Deno.test("what is not in this build is refused, with its off form allowed", () => {
   const refused = [{ drop_slot_on_stop: true }, { snapshot: { mode: "no_data" } }];
   for (const keys of refused) {

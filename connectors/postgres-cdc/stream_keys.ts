@@ -24,7 +24,10 @@ const patterns = (what: string) =>
 
 /** For the schema of the whole configuration. */
 export const streamKeys = {
-  skipped_operations: z.array(z.enum(SKIPPED as [string, ...string[]])).default(["t"]).describe(
+  skipped_operations: z.array(z.enum(SKIPPED as [string, ...string[]])).refine(
+    (words) => words.length < 2 || !words.includes("none"),
+    '"none" stands alone',
+  ).default(["t"]).describe(
     "What makes no records: c or insert, u or update, d or delete, t or truncate, m or message; none: everything makes",
   ),
   logical_messages: z.strictObject({

@@ -2,7 +2,7 @@
  * Which changes of the stream become records: what `skipped_operations` and `logical_messages` say, as the decoder
  * asks it. What is left out is numbered all the same, so that a changed configuration shifts nothing.
  */
-import { type WriterColumn, writerColumns } from "../../formats/data/batch_writer.ts";
+import { type BatchWriter, type WriterColumn, writerColumns } from "../../formats/data/batch_writer.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import { patternTest } from "../../formats/data/stream_pattern.ts";
 
@@ -81,5 +81,27 @@ const MESSAGES: Stream = {
   version: 1,
 };
 
-/** Its columns, ready for the writer: prefix, content. */
-export const MESSAGE_COLUMNS: readonly WriterColumn[] = writerColumns(MESSAGES);
+const MESSAGE_COLUMNS: readonly WriterColumn[] = writerColumns(MESSAGES);
+
+/** Writes the record of a logical message. */
+export function writeMessage(
+  writer: BatchWriter,
+  stream: Stream,
+  prefix: string,
+  content: Uint8Array,
+  { timeMicros, group, index }: {
+    readonly timeMicros: bigint;
+    readonly group: string;
+    readonly index: number;
+  },
+  own: Uint8Array,
+): void {
+  writer.begin(stream, "message", timeMicros, group, index);
+  writer.beginRow("after");
+  writer.column(MESSAGE_COLUMNS[0]);
+  writer.string(prefix);
+  writer.column(MESSAGE_COLUMNS[1]);
+  writer.base64(content);
+  writer.endRow();
+  writer.end(own);
+}
