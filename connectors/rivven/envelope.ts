@@ -54,7 +54,7 @@ const CDC_EVENT_OPERATIONS: Readonly<Record<string, Operation>> = {
 /** Of `metadata`, what the envelope writes by itself. */
 const RIVVEN_MEMBERS: ReadonlySet<string> = new Set(["position", "sequence", "snapshot"]);
 /** Of `source`, what says where the record came from first: kept as `origin`, since these names are the envelope's. */
-const ORIGIN_MEMBERS = ["connector", "name", "version", "lane", "order"];
+const ORIGIN_MEMBERS = ["version", "connector", "name", "lane", "order"];
 
 const decoder = new TextDecoder();
 

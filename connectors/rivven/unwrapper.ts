@@ -4,6 +4,9 @@ import type { Operation } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import type { IncomingRecord } from "./client/requests.ts";
 import { recognise, type Recognised } from "./envelope.ts";
+import { startsWith } from "./json_scan.ts";
+import { type Key, KeyReader } from "./keys.ts";
+import { StandardEnvelope } from "./standard_envelope.ts";
 
 /** Orders are `0/<offset>`: an offset says all there is. */
 const GROUP = "0";
@@ -34,21 +37,17 @@ export class Streams {
   }
 }
 
-interface Key {
-  /** On one line. */
-  readonly bytes: Uint8Array;
-  /** Names of its columns; undefined: it is no JSON object. */
-  readonly names: readonly string[] | undefined;
-  readonly text: string | undefined;
-}
-
 /** The reader of one partition. */
 export class Unwrapper {
   readonly #topic: string;
   readonly #streams: Streams;
   readonly #isPlain: boolean;
+  readonly #keys = new KeyReader();
+  readonly #standard = new StandardEnvelope();
+  readonly #known = new Map<string, Stream>();
+  #last: { readonly names: Uint8Array; readonly key: readonly string[]; readonly stream: Stream } | undefined;
   /** Stream and key of the delete right before; what a tombstone behind it belongs to. */
-  #deleted: { readonly stream: Stream; readonly key: string; readonly offset: number } | undefined;
+  #deleted: { readonly stream: Stream; readonly key: Uint8Array; readonly offset: number } | undefined;
 
   /** @param isPlain envelopes are not looked for */
   constructor(topic: string, streams: Streams, isPlain: boolean) {
@@ -58,24 +57,21 @@ export class Unwrapper {
   }
 
   /** Notes the message before the first one, without a record of it. */
-  prime(message: IncomingRecord): void {
-    if (message.value.length === 0 || this.#isPlain) return;
-    const json = parse(message.value);
-    const found = json && recognise(message.value, json.value);
-    if (found) {
-      this.#note(
-        found.operation,
-        this.#streamOf(found, keyOf(message.key)),
-        keyOf(message.key),
-        message.offset,
-      );
-    }
+  prime({ key: keyBytes, value, offset }: IncomingRecord): void {
+    if (value.length === 0 || this.#isPlain) return;
+    const json = parse(value);
+    const found = json && recognise(value, json.value);
+    const key = keyBytes && this.#keys.read(keyBytes);
+    if (found) this.#note(found.operation, this.#streamOf(found, key), key, offset);
   }
 
   /** Writes a message as a record. The writer must not be full. */
   write(writer: BatchWriter, message: IncomingRecord): void {
     const { value, offset } = message;
-    const key = keyOf(message.key);
+    const key = message.key && this.#keys.read(message.key);
+    if (!this.#isPlain && value.length > 0 && this.#standard.read(value)) {
+      return this.#writeStandard(writer, value, key, offset);
+    }
     const received = BigInt(message.timestampMs) * 1000n;
     if (value.length === 0 && key !== undefined) return this.#writeTombstone(writer, key, received, offset);
     const json = value.length === 0 ? undefined : parse(value);
@@ -85,16 +81,50 @@ export class Unwrapper {
     writer.begin(stream, found.operation, found.timeMicros ?? received, GROUP, offset);
     writer.snapshotMarker = found.marker;
     writeKey(writer, key);
-    if (found.before) writePart(writer, "before", value, found.before);
-    if (found.after) writePart(writer, "after", value, found.after);
+    if (found.before) writePart(writer, "before", value, ...found.before);
+    if (found.after) writePart(writer, "after", value, ...found.after);
     writer.end(found.own === "" ? NO_MEMBERS : utf8.encode(found.own));
     this.#note(found.operation, stream, key, offset);
+  }
+
+  /** The same for most messages, from what `#standard` has just read. */
+  #writeStandard(writer: BatchWriter, value: Uint8Array, key: Key | undefined, offset: number): void {
+    const { operation, timeMicros, before, beforeEnd, after, afterEnd, own } = this.#standard;
+    const stream = this.#streamOfStandard(value, key?.names ?? NO_KEY);
+    writer.begin(stream, operation, timeMicros, GROUP, offset);
+    writeKey(writer, key);
+    if (before >= 0) writePart(writer, "before", value, before, beforeEnd);
+    if (after >= 0) writePart(writer, "after", value, after, afterEnd);
+    writer.end(own);
+    this.#note(operation, stream, key, offset);
+  }
+
+  /** The stream that the names in the envelope and in the key say; mostly the one before. */
+  #streamOfStandard(value: Uint8Array, key: readonly string[]): Stream {
+    const { names, namesEnd, isMySql } = this.#standard;
+    const last = this.#last;
+    if (
+      last && last.key === key && last.names.length === namesEnd - names &&
+      startsWith(value, names, last.names)
+    ) {
+      return last.stream;
+    }
+    const text = strict.decode(value.subarray(names, namesEnd));
+    const id = `${isMySql}${text}${JSON.stringify(key)}`;
+    let stream = this.#known.get(id);
+    if (!stream) {
+      const found = recognise(value, JSON.parse(strict.decode(value)))!;
+      stream = this.#streams.of(found.name, found.namespace, found.database, key, "row");
+      this.#known.set(id, stream);
+    }
+    this.#last = { names: value.slice(names, namesEnd), key, stream };
+    return stream;
   }
 
   /** An empty value with a key: the row is gone. It belongs to the table of the delete right before it. */
   #writeTombstone(writer: BatchWriter, key: Key, timeMicros: bigint, offset: number): void {
     const deleted = this.#deleted;
-    const follows = deleted !== undefined && deleted.offset === offset - 1 && deleted.key === key.text;
+    const follows = deleted !== undefined && deleted.offset === offset - 1 && isSame(deleted.key, key.bytes);
     const stream = follows
       ? deleted.stream
       : this.#streams.of(this.#topic, undefined, undefined, key.names ?? NO_KEY, "row");
@@ -129,9 +159,7 @@ export class Unwrapper {
   }
 
   #note(operation: Operation, stream: Stream, key: Key | undefined, offset: number): void {
-    this.#deleted = operation === "delete" && key?.text !== undefined
-      ? { stream, key: key.text, offset }
-      : undefined;
+    this.#deleted = operation === "delete" && key ? { stream, key: key.bytes, offset } : undefined;
   }
 }
 
@@ -139,31 +167,23 @@ function writeKey(writer: BatchWriter, key: Key | undefined): void {
   if (key === undefined) return;
   writer.key(key.bytes, key.names === undefined);
   // The key may be all that a record has, so its digits count as those of a row do.
-  if (key.text !== undefined && /\d{16}/.test(key.text)) writer.valueAs(LARGE, "");
+  if (key.isExact) writer.valueAs(LARGE, "");
 }
 
 function writePart(
   writer: BatchWriter,
   part: "before" | "after",
   json: Uint8Array,
-  [start, end]: readonly [number, number],
+  start: number,
+  end: number,
 ): void {
   writer.beginValue(part);
   writer.json(json, start, end);
   writer.endValue();
 }
 
-function keyOf(bytes: Uint8Array | undefined): Key | undefined {
-  if (bytes === undefined) return undefined;
-  const json = parse(bytes);
-  if (
-    json === undefined || json.value === null || typeof json.value !== "object" || Array.isArray(json.value)
-  ) {
-    return { bytes, names: undefined, text: undefined };
-  }
-  const isOneLine = !/[\r\n]/.test(json.text);
-  const text = isOneLine ? json.text : json.text.replace(/[\r\n]/g, " ");
-  return { bytes: isOneLine ? bytes : utf8.encode(text), names: Object.keys(json.value), text };
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && startsWith(a, 0, b);
 }
 
 function parse(bytes: Uint8Array): { readonly value: unknown; readonly text: string } | undefined {
