@@ -35,7 +35,7 @@ import { createSlot, dropSlot, isLost, readSlot, slotLost, slotOfStandby } from 
 import { autosetReplicaIdentity } from "./replica_identity.ts";
 import { reselect } from "./reselect.ts";
 import { rowRules, warnAboutKey } from "./row_rules.ts";
-import { originOption, requireOrigin } from "./stream_keys.ts";
+import { originOption, requireOrigin } from "./origin.ts";
 import { wantedChanges } from "./wanted.ts";
 import { readSnapshot } from "./snapshot.ts";
 import { TransactionMetadata } from "./transaction_metadata.ts";
@@ -380,7 +380,7 @@ export class Reading {
           transactions: this.#transactions,
           wanted: wantedChanges(this.#config),
         },
-        pluginOptions: originOption(this.#config.origin),
+        pluginOptions: originOption(this.#config),
         complete: async (batch, unsent) =>
           await reselect(batch, unsent, { catalog: this.#catalog, writer, log }),
         history,

@@ -3,16 +3,14 @@
  * into the configuration.
  */
 import { z } from "zod";
-import { ConnectorError } from "../../formats/data/errors.ts";
-import type { ServerFacts } from "./catalog.ts";
+import type { OriginKeys } from "./origin.ts";
 import { IDENTITY, type IdentityRule } from "./replica_identity.ts";
 import type { RowKeys } from "./row_rules.ts";
 import { type ChangeKeys, SKIPPABLE, SKIPPABLE_LETTERS } from "./wanted.ts";
 
 /** These keys, validated. */
-export interface StreamConfig extends RowKeys, Omit<ChangeKeys, "database"> {
+export interface StreamConfig extends RowKeys, OriginKeys, Omit<ChangeKeys, "database"> {
   readonly replica_identity_autoset: readonly IdentityRule[];
-  readonly origin: "any" | "none";
   readonly two_phase: boolean;
 }
 
@@ -144,20 +142,6 @@ function upgradeTombstones(config: Record<string, unknown>, notes: string[]): vo
     config.tombstone = { after_delete: emit_tombstone_after_delete, ...rest };
     notes.push('"emit_tombstone_after_delete" is called "after_delete" in "tombstone"');
   }
-}
-
-/** Options of pgoutput that `origin` asks for. */
-export function originOption(origin: StreamConfig["origin"]): string[] {
-  return origin === "none" ? ["origin 'none'"] : [];
-}
-
-/** @throws {ConnectorError} `state_origin`: the server can't leave out replicated transactions */
-export function requireOrigin({ origin }: StreamConfig, { version, versionText }: ServerFacts): void {
-  if (origin === "any" || version >= 160000) return;
-  throw new ConnectorError(`"origin: none" needs PostgreSQL 16 or newer, and the server is ${versionText}`, {
-    code: "state_origin",
-    hint: "Remove it; source.origin of a record tells where its transaction came from",
-  });
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
