@@ -90,7 +90,11 @@ export class CopyReader {
     if (this.held === undefined) return;
     const { line, index } = this.held;
     this.held = undefined;
-    if (index === 0) marker ??= this.#context.firstMarker();
+    if (index === 0) {
+      // Debezium's order: last, first, last_in_data_collection, first_in_data_collection.
+      const first = this.#context.firstMarker();
+      if (marker === undefined || (first === "first" && marker !== "last")) marker = first;
+    }
     this.#row(writer, line, 0, line.length, index, marker);
   }
 

@@ -3,6 +3,7 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Position } from "../../formats/data/batch.ts";
 import type { StreamPoint } from "./change_decoder.ts";
 import { formatLsn, parseLsn } from "./lsn.ts";
+import type { UnitProgress } from "./snapshot_plan.ts";
 
 /** As it is stored. LSNs are text such as `0/16E9118`. */
 export interface PostgresPosition extends Position {
@@ -25,12 +26,15 @@ export interface PostgresPosition extends Position {
 export type SnapshotProgress = {
   /** `reading`: rows of this attempt are under way. `finished`: only a snapshot was wanted, and it is complete. */
   readonly state: "reading" | "finished";
-  /** Which consistent read it is; the next one starts from scratch under another number. */
+  /** Which consistent read it is; the next one has another number. */
   readonly attempt: number;
   /** The point whose state it shows. */
   readonly lsn: string;
   readonly tablesDone: number;
   readonly tables: number;
+  /** How far it is in the plan of that number, which is in a document of its own; absent: it can't be gone on with. */
+  readonly plan?: number;
+  readonly units?: UnitProgress;
 };
 
 /** What every position of a source has in common. */

@@ -7,6 +7,7 @@
  * is simply taken again, nothing has to be dropped, and a slot that an administrator has made is good as well.
  */
 import { ConnectorError } from "../../formats/data/errors.ts";
+import type { Json } from "../../formats/data/value.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { Batch, Position, SourceContext } from "../contract.ts";
 import { capturePublication, publicationPlan, snapshotTables } from "./captured.ts";
@@ -36,9 +37,10 @@ import { autosetReplicaIdentity } from "./replica_identity.ts";
 import { reselect } from "./reselect.ts";
 import { rowRules, warnAboutKey } from "./row_rules.ts";
 import { originOption, requireOrigin } from "./origin.ts";
+import { TransactionMetadata } from "./transaction_metadata.ts";
 import { wantedChanges } from "./wanted.ts";
 import { readSnapshot } from "./snapshot.ts";
-import { TransactionMetadata } from "./transaction_metadata.ts";
+import type { EarlierSnapshot, StoredPlan } from "./snapshot_plan.ts";
 import { decideStart, slotMissing, type StartPlan } from "./start.ts";
 import { historyError } from "./timeline.ts";
 
@@ -137,7 +139,7 @@ export class Reading {
     if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
     if (this.#signal.aborted) return;
     let startLsn = plan.slot?.confirmedLsn ?? 0n;
-    if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan);
+    if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan, saved);
     else if (plan.slot === undefined) {
       const created = await this.#newSlot(run, slot_name, { isTemporary: false, exports: false });
       await created.connection[Symbol.asyncDispose]();
@@ -202,7 +204,12 @@ export class Reading {
   // ---- the snapshot -----------------------------------------------------------------------------------------------
 
   /** Yields the snapshot and returns the point in the log that it shows. */
-  async *#snapshot(run: Run, publication: Publication, plan: StartPlan): AsyncGenerator<Batch, bigint> {
+  async *#snapshot(
+    run: Run,
+    publication: Publication,
+    plan: StartPlan,
+    saved: PostgresPosition | undefined,
+  ): AsyncGenerator<Batch, bigint> {
     const { slot_name } = this.#config;
     const name = plan.slot === undefined ? slot_name : temporaryName(slot_name, this.#context.random());
     const exported = await this.#newSlot(run, name, { isTemporary: plan.slot !== undefined, exports: true });
@@ -213,6 +220,7 @@ export class Reading {
         resumeAt: plan.resume ?? { lsn, index: 0, lastCommit: 0n },
         isFinite: false,
         exported,
+        earlier: await this.#earlierSnapshot(saved, plan),
       });
     } finally {
       await connection[Symbol.asyncDispose]();
@@ -220,18 +228,33 @@ export class Reading {
     return lsn;
   }
 
+  /** The snapshot that was interrupted, if its slot still has what has changed since. */
+  async #earlierSnapshot(
+    saved: PostgresPosition | undefined,
+    { slot, resume }: StartPlan,
+  ): Promise<EarlierSnapshot | undefined> {
+    const { plan: id, units } = saved?.snapshot ?? {};
+    if (id === undefined || units === undefined || slot === undefined || resume === undefined) {
+      return undefined;
+    }
+    const plan = await this.#context.state.get("snapshot_plan") as StoredPlan | undefined;
+    return plan?.id === id ? { plan, progress: units } : undefined;
+  }
+
   async *#readTables(
-    { facts, writer, history, book, origin }: Run,
+    { facts, history, book, origin }: Run,
     publication: Publication | undefined,
-    { shownLsn, resumeAt, isFinite, exported }: {
+    { shownLsn, resumeAt, isFinite, exported, earlier }: {
       readonly shownLsn: bigint;
       readonly resumeAt: StreamPoint;
       /** Nothing comes behind it. */
       readonly isFinite: boolean;
       readonly exported?: NewSlot;
+      readonly earlier?: EarlierSnapshot;
     },
   ): AsyncGenerator<Batch> {
-    const { clock, log, progress } = this.#context;
+    const { batchWriter, clock, log, progress, state } = this.#context;
+    const { parallel_tables, batch_size, throttle_delay_ms, query_timeout_secs } = this.#config.snapshot;
     const attempt = await this.#nextAttempt();
     const tables = await snapshotTables(
       this.#catalog,
@@ -246,14 +269,21 @@ export class Reading {
     for (const { table } of tables) await history.load(table);
     log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, { attempt });
     const position = streamPosition(origin, resumeAt);
-    const reading = (state: SnapshotProgress["state"], tablesDone: number): PostgresPosition => ({
+    const reading = (progress: Partial<SnapshotProgress>): PostgresPosition => ({
       ...position,
-      snapshot: { state, attempt, lsn: formatLsn(shownLsn), tablesDone, tables: tables.length },
+      snapshot: {
+        state: "reading",
+        attempt,
+        lsn: formatLsn(shownLsn),
+        tablesDone: tables.length,
+        tables: tables.length,
+        ...progress,
+      },
     });
     yield* readSnapshot({
       endpoint: this.#endpoint,
       clock,
-      writer,
+      newWriter: batchWriter,
       types,
       book,
       announce: async (stream, to, { timeMicros, own }) => {
@@ -272,8 +302,16 @@ export class Reading {
       onJoined: async () => await exported?.connection[Symbol.asyncDispose](),
       lsn: shownLsn,
       attempt,
-      position: (tablesDone) => reading("reading", tablesDone),
-      finalPosition: isFinite ? reading("finished", tables.length) : position,
+      parallel: parallel_tables,
+      rowsPerStatement: batch_size,
+      pauseMs: throttle_delay_ms,
+      silenceMs: query_timeout_secs * 1000,
+      earlier,
+      // Without a stream behind it another read can't go on where this one has stopped.
+      onPlanned: async (plan) =>
+        await (isFinite ? undefined : state.put("snapshot_plan", plan as unknown as Json)),
+      position: (tablesDone, plan, units) => reading({ tablesDone, ...(isFinite ? {} : { plan, units }) }),
+      finalPosition: isFinite ? reading({ state: "finished" }) : position,
       progress,
       watch: async () => await (isFinite ? undefined : this.#watchSlot(resumeAt.lsn)),
       signal: this.#signal,

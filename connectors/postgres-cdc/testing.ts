@@ -250,3 +250,20 @@ export async function streamed(
 }
 
 const isFinish = ({ stream }: DataRecord) => stream.name === "finish";
+
+/**
+ * Applies records as a consumer does that stores by key and takes whatever comes, because rows may come again: an
+ * update of a row that it does not have makes one. Tables without key are left out.
+ */
+export function upsert(records: Iterable<DataRecord>, tables: Tables = new Map()): Tables {
+  for (const { stream, operation, key, after, unavailable } of records) {
+    if (key === undefined) continue;
+    const name = `${stream.namespace}.${stream.name}`;
+    const rows = tables.get(name) ?? new Map<string, Record<string, Value>>();
+    tables.set(name, rows);
+    const id = text(key as Record<string, Value>);
+    if (operation === "delete") rows.delete(id);
+    else rows.set(id, { ...(unavailable ? rows.get(id) : {}), ...after as Record<string, Value> });
+  }
+  return tables;
+}
