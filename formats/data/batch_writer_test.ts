@@ -558,3 +558,37 @@ Deno.test("a tombstone has the key of its delete and stands behind it; without a
     ],
   );
 });
+
+Deno.test("text() writes long texts as JSON.stringify does, wherever the escapes stand", () => {
+  for (const size of [95, 96, 97, 300, 5000]) {
+    for (
+      const at of [
+        [],
+        [0],
+        [size - 1],
+        [0, 1, size - 2, size - 1],
+        [50, 51, 52],
+        Array.from({ length: size }, (_, i) => i),
+      ]
+    ) {
+      for (const escaped of ['"', "\\", "\n", "\u0001"]) {
+        const letters = Array.from({ length: size }, (_, i) => "abcdef é"[i % 8]);
+        for (const i of at) letters[i] = escaped;
+        const bytes = utf8(`..${letters.join("")}..`);
+        assert.equal(
+          valueWritten((writer) => writer.text(bytes, 2, bytes.length - 2)),
+          JSON.stringify(letters.join("")),
+        );
+      }
+    }
+  }
+});
+
+Deno.test("a huge text makes the buffer no larger than twice what it needs", () => {
+  const writer = writerOf();
+  writer.begin(ORDERS, "record", 0n, undefined, 0);
+  writer.beginValue("after");
+  const huge = new Uint8Array(8 << 20).fill(0x61);
+  writer.text(huge, 0, huge.length);
+  assert(writer.bytes.length < 2.1 * huge.length, `${writer.bytes.length}`);
+});
