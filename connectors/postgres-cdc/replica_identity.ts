@@ -8,16 +8,7 @@ import type { Logger } from "../contract.ts";
 import { type Catalog, type Table, tableName } from "./catalog.ts";
 import { quoteIdentifier } from "./connection.ts";
 import { type Publication, quoteTable } from "./publication.ts";
-import { tableTest } from "./row_rules.ts";
-
-/** One entry of the key. */
-export interface IdentityRule {
-  readonly table: string;
-  readonly identity: string;
-}
-
-/** `FULL`, `DEFAULT`, `NOTHING`, `INDEX name`, in any case. */
-export const IDENTITY = /^(?:(FULL|DEFAULT|NOTHING)|(?:USING\s+)?INDEX\s+(\S.*))$/i;
+import { IDENTITY, type IdentityRule, tableTest } from "./row_rules.ts";
 
 /** A table that has another replica identity than it should, and the statement that changes that. */
 export interface IdentityChange {

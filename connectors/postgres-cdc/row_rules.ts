@@ -54,6 +54,15 @@ export function rowRules(keys: RowKeys): RowRules {
   };
 }
 
+/** One entry of `replica_identity_autoset`. */
+export interface IdentityRule {
+  readonly table: string;
+  readonly identity: string;
+}
+
+/** `FULL`, `DEFAULT`, `NOTHING`, `INDEX name`, in any case. */
+export const IDENTITY = /^(?:(FULL|DEFAULT|NOTHING)|(?:USING\s+)?INDEX\s+(\S.*))$/i;
+
 /** A test for tables: patterns are compared with `table` and `schema.table`, as in `tables`. */
 export function tableTest(patterns: readonly string[]): (table: TableName) => boolean {
   const tests = patterns.map(patternTest);

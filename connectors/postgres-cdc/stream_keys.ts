@@ -4,8 +4,7 @@
  */
 import { z } from "zod";
 import type { OriginKeys } from "./origin.ts";
-import { IDENTITY, type IdentityRule } from "./replica_identity.ts";
-import type { RowKeys } from "./row_rules.ts";
+import { IDENTITY, type IdentityRule, type RowKeys } from "./row_rules.ts";
 import { type ChangeKeys, SKIPPABLE, SKIPPABLE_LETTERS } from "./wanted.ts";
 
 /** These keys, validated. */
