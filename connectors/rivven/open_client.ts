@@ -4,11 +4,15 @@ import { parseAddress } from "./client/address.ts";
 import { RivvenClient } from "./client/client.ts";
 import type { RivvenConfig } from "./connector.ts";
 
-/** @param connections how many it may open at once */
+/**
+ * @param connections how many it may open at once
+ * @param maxRetries instead of the configuration's: 0 for a check, which tells what is wrong now
+ */
 export function openClient(
   config: RivvenConfig,
   context: ConnectorContext,
   connections: number,
+  maxRetries: number = config.retry.max_retries,
 ): RivvenClient {
   const { tls, retry } = config;
   return new RivvenClient({
@@ -18,7 +22,7 @@ export function openClient(
     connectTimeoutMs: config.connection_timeout_ms,
     requestTimeoutMs: config.request_timeout_ms,
     retry: {
-      maxRetries: retry.max_retries,
+      maxRetries,
       initialBackoffMs: retry.initial_backoff_ms,
       maxBackoffMs: retry.max_backoff_ms,
     },

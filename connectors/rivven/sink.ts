@@ -102,9 +102,10 @@ class RivvenSink implements Sink {
   async check(report: CheckReport): Promise<void> {
     const { topic, topic_config, auth } = this.#config;
     const servers = serversOf(this.#config).join(", ");
+    await using client = openClient(this.#config, this.#context, 1, 0);
     let topics: readonly string[];
     try {
-      topics = await this.#client.topics();
+      topics = await client.topics();
     } catch (error) {
       const { message, hint } = reportError(error);
       return report({ name: "connection", status: "failed", message, hint, blame: "environment" });
@@ -113,7 +114,7 @@ class RivvenSink implements Sink {
     report({ name: "connection", status: "ok", message: `${servers} answers${login}` });
     if (topic === undefined || topic.includes("{")) return;
     const exists = topics.includes(topic);
-    const count = exists ? await this.#client.partitions(topic) : undefined;
+    const count = exists ? await client.partitions(topic) : undefined;
     if (exists) return report({ name: "topic", status: "ok", message: `"${topic}" has ${count} partitions` });
     if (topic_config.auto_create) {
       return report({

@@ -99,9 +99,10 @@ class RivvenSource implements Source {
   }
 
   async check(report: CheckReport): Promise<void> {
+    await using client = openClient(this.#config, this.#context, 1, 0);
     let all: readonly string[];
     try {
-      all = await this.#client.topics();
+      all = await client.topics();
     } catch (error) {
       const { message, hint } = reportError(error);
       return report({ name: "connection", status: "failed", message, hint, blame: "environment" });

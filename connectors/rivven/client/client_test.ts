@@ -133,6 +133,27 @@ Deno.test("a cut connection is opened again, and the request sent again", async 
   assert.ok(retried.includes("connection_failed"), String(retried));
 });
 
+Deno.test("a broker that has stopped answering is given up after the timeout, and asked again", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  const retried: string[] = [];
+  await using client = new RivvenClient({
+    servers: [{ host: broker.host, port: broker.port }],
+    requestTimeoutMs: 300,
+    onRetry: ({ code }) => {
+      retried.push(code);
+      broker.resume();
+    },
+  });
+  await client.ensureTopic("t", 1);
+  broker.pause();
+  await client.publish("t", 0, [{ value: ascii("x") }]);
+  assert.ok(retried.includes("timeout_broker"), String(retried));
+  // The broker has taken the first one too, when it went on: at least once.
+  const found = await client.consume({ topic: "t", partition: 0, offset: 0, maxRecords: 10, maxWaitMs: 0 });
+  assert.ok(found.length >= 1 && found.every(({ value }) => text(value) === "x"));
+});
+
 /** A server that answers its first bytes as told. */
 async function badBroker(answer: (socket: Socket) => void): Promise<AsyncDisposable & { port: number }> {
   const sockets = new Set<Socket>();
