@@ -108,6 +108,7 @@ export class Publisher {
       await this.#client.request(
         publishEncoded(topic, partition, count, records),
         `publish to partition ${partition} of topic "${topic}"`,
+        { beforeRetry: () => this.#client.settled(topic, partition) },
       );
       this.#waitingRecords -= count;
       this.#waitingBytes -= records.length;

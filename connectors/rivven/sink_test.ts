@@ -7,6 +7,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import { fakeSinkContext } from "../../tests/fakes/context.ts";
 import { fakeBatch, fakeRecord, fakeStream } from "../../tests/fakes/records.ts";
 import { requireServer } from "../../tests/servers/missing.ts";
+import { startProxy } from "../../tests/servers/proxy.ts";
 import { type Rivvend, startRivvend } from "../../tests/servers/rivvend.ts";
 import type { Sink } from "../contract.ts";
 import type { RivvenClient } from "./client/client.ts";
@@ -181,6 +182,38 @@ Deno.test("a broker that is killed and comes back gets every record, those of a 
     await sink.flush();
     assert.equal(first, 2900);
   }
+  const repeated = await assertOrdered(client, 2900);
+  // At most the batches that were on their way.
+  assert.ok(repeated <= 3 * 8 * 50, `${repeated} repeated`);
+});
+
+Deno.test("with connections that are cut while batches are on their way the newest record of a key stays its last", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using proxy = await startProxy({ target: { port: broker.port } });
+  {
+    const { sink } = open(broker, {
+      address: `${proxy.host}:${proxy.port}`,
+      topic: "t",
+      topic_config: { partitions: 4 },
+      batch_size: 50,
+      retry: { max_retries: 100, initial_backoff_ms: 1, max_backoff_ms: 5 },
+    }, true);
+    await using _ = sink;
+    for (let first = 0; first < 2000; first += 100) {
+      await sink.write(changes(first, 100));
+      if (first % 200 !== 0) continue;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      proxy.cut();
+    }
+    await sink.flush();
+  }
+  await using client = broker.client();
+  await assertOrdered(client, 2000);
+});
+
+/** Changes 0 to `count` are in topic "t", each key's in order but for repetitions. @returns how many are repeated */
+async function assertOrdered(client: RivvenClient, count: number): Promise<number> {
   const seen = new Set<number>();
   let repeated = 0;
   for (const records of await readAll(client, "t")) {
@@ -197,10 +230,9 @@ Deno.test("a broker that is killed and comes back gets every record, those of a 
     }
     assert.deepEqual(final, highest, "The last record of a key is its newest");
   }
-  assert.equal(seen.size, 2900);
-  // At most the batches that were on their way.
-  assert.ok(repeated <= 3 * 8 * 50, `${repeated} repeated`);
-});
+  assert.equal(seen.size, count);
+  return repeated;
+}
 
 Deno.test("an I/O error of the broker ends the flow and is not tried again", async () => {
   let publishes = 0;

@@ -53,13 +53,24 @@ export interface RivvenClientOptions {
   readonly onRetry?: (error: ConnectorError, waitMs: number) => void;
 }
 
+export interface RequestOptions {
+  /** Instead of the client's own. */
+  readonly timeoutMs?: number;
+  /** Called before the request is sent again after a failure. */
+  readonly beforeRetry?: () => Promise<void>;
+}
+
 const RETRY: RetryPolicy = { maxRetries: 10, initialBackoffMs: 100, maxBackoffMs: 10_000 };
 /** The broker answers an over-quota request with a few ms; more than this would be a mistake. */
 const MAX_THROTTLE_MS = 5000;
+/** The broker writes a record of a batch every few ms. */
+const SETTLE_MS = 50;
+const SETTLE_TRIES = 40;
 
 /** Disposing of it closes its connections; what is on its way fails. */
 export class RivvenClient implements AsyncDisposable {
   readonly #pool: Pool;
+  readonly #requestTimeoutMs: number;
   readonly #retry: RetryPolicy;
   readonly #sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly #random: () => number;
@@ -78,6 +89,7 @@ export class RivvenClient implements AsyncDisposable {
       tls,
       greet: (connection) => greet(connection, clientId, auth, tls !== undefined),
     });
+    this.#requestTimeoutMs = requestTimeoutMs;
     this.#retry = options.retry ?? RETRY;
     this.#sleep = options.sleep ?? sleep;
     this.#random = options.random ?? Math.random;
@@ -94,7 +106,7 @@ export class RivvenClient implements AsyncDisposable {
   async request<Answer>(
     request: requests.Request<Answer>,
     tried: string,
-    timeoutMs?: number,
+    { timeoutMs, beforeRetry }: RequestOptions = {},
   ): Promise<Answer> {
     let retries = 0;
     for (;;) {
@@ -112,6 +124,7 @@ export class RivvenClient implements AsyncDisposable {
           : Math.max(error.retryAfterMs ?? 0, this.#backoff(retries - 1));
         if (!isThrottled) this.#onRetry(error, waitMs);
         await this.#sleep(waitMs, this.#closing.signal);
+        if (!isThrottled) await beforeRetry?.();
       }
     }
   }
@@ -168,7 +181,7 @@ export class RivvenClient implements AsyncDisposable {
         const tried = `read partition ${options.partition} of topic "${options.topic}"`;
         const request = requests.consume({ ...options, maxRecords });
         return requests.increasing(
-          await this.request(request, tried, options.maxWaitMs + 30_000),
+          await this.request(request, tried, { timeoutMs: options.maxWaitMs + this.#requestTimeoutMs }),
           options.offset,
         );
       } catch (error) {
@@ -184,6 +197,20 @@ export class RivvenClient implements AsyncDisposable {
   async offsets(topic: string, partition: number): Promise<{ earliest: number; latest: number }> {
     const request = requests.getOffsetBounds(topic, partition);
     return await this.request(request, `ask for the offsets of topic "${topic}"`);
+  }
+
+  /**
+   * Resolves when nothing is written to a partition any more, at the latest after two seconds of asking: a publish
+   * whose answer was lost may still be at work there, and what is sent behind it must not get in between.
+   */
+  async settled(topic: string, partition: number): Promise<void> {
+    let { latest } = await this.offsets(topic, partition);
+    for (let i = 0; i < SETTLE_TRIES; i++) {
+      await this.#sleep(SETTLE_MS, this.#closing.signal);
+      const next = (await this.offsets(topic, partition)).latest;
+      if (next === latest) return;
+      latest = next;
+    }
   }
 
   /** The first offset at or after a time; undefined where nothing is that late. */
