@@ -98,27 +98,9 @@ function writeFilled(
   relation: Relation,
   values: Found,
 ): void {
-  const { columns, groups, suffixes, first } = data;
-  const n = first + i;
   const { stream, columns: names, writers } = relation;
   const start = writer.length;
-  try {
-    writer.begin(
-      stream,
-      batch.operation(i),
-      columns.timeMicros[n],
-      groups[columns.groupOf[n]],
-      columns.orderIndex[n],
-      suffixes?.[n],
-    );
-    const key = batch.span(i, "key");
-    if (key) writer.key(key, false);
-    const before = batch.span(i, "before");
-    if (before) {
-      writer.beginValue("before");
-      writer.json(before, 0, before.length);
-      writer.endValue();
-    }
+  const write = () => {
     const after = batch.span(i, "after")!;
     const sent = new Map(splitMembers(after.subarray(1, -1)).map(({ name, value }) => [name, value]));
     writer.beginRow("after");
@@ -127,22 +109,25 @@ function writeFilled(
       const asSent = sent.get(name);
       if (value === undefined && asSent === undefined) continue;
       writer.column(names[place]);
-      if (value === undefined) writer.json(...whole(utf8.encode(asSent)));
+      if (value === undefined) writer.literal(utf8.encode(asSent));
       else if (value === null) writer.null();
-      else writers[place](writer, ...whole(utf8.encode(value)));
+      else {
+        const bytes = utf8.encode(value);
+        writers[place](writer, bytes, 0, bytes.length);
+      }
     }
     writer.endRow();
-    writer.end(ownMembers(spanOf(data, n, OWN), stream.columns!.map(({ name }) => name), values));
+  };
+  const members = spanOf(data, data.first + i, OWN);
+  const own = ownMembers(members, stream.columns!.map(({ name }) => name), values);
+  try {
+    writer.copyRecord(batch, data, i, { write, own });
   } catch (error) {
     // The column has another type by now.
     if (!(error instanceof RecordError)) throw error;
     writer.rollback(start);
     writer.copyRecord(batch, data, i);
   }
-}
-
-function whole(bytes: Uint8Array): [bytes: Uint8Array, start: number, end: number] {
-  return [bytes, 0, bytes.length];
 }
 
 /** The own members, in which the columns that were filled in are called that. */

@@ -132,6 +132,25 @@ for (const version of [18, 15] as const) {
     assert.deepEqual(inserted.order!.slice(-4), "0005");
   });
 
+  Deno.test(`PostgreSQL ${version}: a reselected row keeps its place in the transaction, and its numbers their digits`, async (t) => {
+    await using pg = await requireServer(t, server);
+    if (pg === undefined) return;
+    await pg.query("CREATE TABLE t (id bigint PRIMARY KEY, n bigint, big text)");
+    const keys = {
+      toast_handling: "reselect",
+      transaction_topic: { enabled: true },
+      tables: ["t", "finish"],
+    };
+    const { records } = await streamed(pg, keys, [
+      `BEGIN; INSERT INTO t VALUES (9007199254740993, 1, ${HEX}); UPDATE t SET n = 9007199254740995; COMMIT`,
+    ]);
+    const [insert, update] = records.filter(({ stream }) => stream.name === "t");
+    assert.deepEqual(row(update), { ...row(insert), n: 9007199254740995n });
+    assert.deepEqual(update.key, { id: 9007199254740993n });
+    const place = update.source?.transaction as Row;
+    assert.deepEqual([place.total_order, place.data_collection_order], [2, 2]);
+  });
+
   Deno.test(`PostgreSQL ${version}: a column that was dropped since is no reason to stop reselecting`, async (t) => {
     await using pg = await requireServer(t, server);
     if (pg === undefined) return;

@@ -75,6 +75,14 @@ const NO_MEMBERS = new Uint8Array();
 const INITIAL_SIDE_BYTES = 16 * 1024;
 const TEXT = 0, KEY = 2, BEFORE = 4, AFTER = 6, SOURCE = 8;
 
+/** What takes the place of a copied record's `after`. */
+export interface RewrittenRow {
+  /** Writes it, from `beginRow` to `endRow`. */
+  readonly write: () => void;
+  /** The own members, as `end` takes them. */
+  readonly own: Uint8Array;
+}
+
 export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   readonly origin: Origin;
   /** Set before the first record of a batch. */
@@ -382,8 +390,8 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
 
   // ---- whole records ----------------------------------------------------------------------------------------------
 
-  /** Writes record `i` of another batch again, its parts unparsed. */
-  copyRecord(batch: Batch, data: BatchData, i: number): void {
+  /** Writes record `i` of another batch again, its parts unparsed but for what is `rewritten`. */
+  copyRecord(batch: Batch, data: BatchData, i: number, rewritten?: RewrittenRow): void {
     const { columns, groups, suffixes, headers, first, exact } = data;
     const n = first + i;
     const index = columns.orderIndex[n];
@@ -396,6 +404,10 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     for (const part of ["before", "after"] as const) {
       const span = batch.span(i, part);
       if (!span) continue;
+      if (part === "after" && rewritten) {
+        rewritten.write();
+        continue;
+      }
       this.beginValue(part);
       this.literal(span);
       this.endValue();
@@ -405,7 +417,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     if (exact) this.exact = true;
     this.snapshotMarker = markerOf(flags);
     this.#transaction = transactionOf(data, n);
-    this.end(this.#copiedOwn(spanOf(data, n, OWN)));
+    this.end(rewritten?.own ?? this.#copiedOwn(spanOf(data, n, OWN)));
   }
 
   /** Own members as `end` wants them; the array of the record before where they are the same. */

@@ -109,8 +109,8 @@ export class JsonWriter {
   }
 
   /**
-   * Looks for what must be escaped, and copies what stands between as a whole: half the time of a loop from 200 bytes
-   * on (216 ns against 358; at 41 bytes there is no difference). A huge text takes no more room than it needs.
+   * Looks for what must be escaped, and copies what stands between as a whole: at 2000 bytes 1.8 µs against 2.8 of a
+   * loop, at 41 no difference. A huge text takes no more room than it needs.
    */
   #longText(source: Uint8Array, start: number, end: number): void {
     let escapes = 0;
