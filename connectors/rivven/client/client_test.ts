@@ -133,6 +133,18 @@ Deno.test("a cut connection is opened again, and the request sent again", async 
   assert.ok(retried.includes("connection_failed"), String(retried));
 });
 
+Deno.test("a partition has settled when the batch that is at work there has ended", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using client = broker.client();
+  await client.ensureTopic("t", 1);
+  const batch = client.publish("t", 0, Array.from({ length: 300 }, () => ({ value: ascii("x") })));
+  while ((await client.offsets("t", 0)).latest === 0);
+  await client.settled("t", 0);
+  assert.equal((await client.offsets("t", 0)).latest, 300);
+  await batch;
+});
+
 Deno.test("a broker that has stopped answering is given up after the timeout, and asked again", async (t) => {
   await using broker = await requireServer(t, startRivvend);
   if (broker === undefined) return;
