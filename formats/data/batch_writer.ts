@@ -29,6 +29,7 @@ import {
   spanOf,
   transactionOf,
 } from "./batch_data.ts";
+import type { BatchWriterOptions, RewrittenRow } from "./batch_writer_options.ts";
 import { type BufferPool, MAX_KEPT_BYTES } from "./buffer_pool.ts";
 import {
   commonSource,
@@ -43,27 +44,12 @@ import { type Header, type Operation, SNAPSHOT_MARKERS, type SnapshotMarker } fr
 import type { Stream } from "./stream.ts";
 import { keyPrefixes, type WriterColumn } from "./writer_columns.ts";
 
+export type { BatchWriterLimits, BatchWriterOptions, RewrittenRow } from "./batch_writer_options.ts";
 export { type WriterColumn, writerColumn, writerColumns } from "./writer_columns.ts";
 
 /** Limits of a batch: whichever comes first. One larger record still makes a batch. */
 export const MAX_RECORDS = 1000;
 export const MAX_BYTES = 1 << 20;
-
-export interface BatchWriterLimits {
-  /** 1000 unless told. */
-  readonly maxRecords?: number;
-  /** 1 MiB unless told. */
-  readonly maxBytes?: number;
-}
-
-export interface BatchWriterOptions extends BatchWriterLimits {
-  readonly origin: Origin;
-  readonly layout: Layout;
-  /** Microseconds since 1970; asked once a batch. */
-  readonly nowMicros: () => bigint;
-  /** Where buffers of batches that nobody reads any more come from. */
-  readonly pool?: BufferPool;
-}
 
 const utf8 = new TextEncoder();
 const OPEN = 0x7b, CLOSE = 0x7d, COMMA = 0x2c;
@@ -74,14 +60,6 @@ const COLLECTION_ORDER = utf8.encode(',"data_collection_order":');
 const NO_MEMBERS = new Uint8Array();
 const INITIAL_SIDE_BYTES = 16 * 1024;
 const TEXT = 0, KEY = 2, BEFORE = 4, AFTER = 6, SOURCE = 8;
-
-/** What takes the place of a copied record's `after`. */
-export interface RewrittenRow {
-  /** Writes it, from `beginRow` to `endRow`. */
-  readonly write: () => void;
-  /** The own members, as `end` takes them. */
-  readonly own: Uint8Array;
-}
 
 export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   readonly origin: Origin;
