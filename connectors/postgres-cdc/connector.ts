@@ -25,7 +25,7 @@ export interface PostgresConfig extends TypeOptions, LoginConfig, StreamConfig {
   readonly tables: readonly string[];
   readonly exclude_tables: readonly string[];
   readonly snapshot: {
-    readonly mode: "initial" | "always" | "never" | "when_needed" | "initial_only";
+    readonly mode: "initial" | "always" | "never" | "no_data" | "when_needed" | "initial_only";
     readonly include_tables: readonly string[];
     readonly exclude_tables: readonly string[];
     readonly select_overrides: Readonly<Record<string, string>>;
@@ -45,15 +45,18 @@ const patterns = (what: string) =>
   );
 
 const NOT_YET = "not in this build yet";
-const LATER_MODES = ["no_data", "recovery"];
 
 const snapshot = z.strictObject({
-  mode: z.enum(["initial", "always", "never", "when_needed", "initial_only"], {
+  mode: z.enum(["initial", "always", "never", "no_data", "when_needed", "initial_only"], {
     error: ({ input }) =>
-      LATER_MODES.includes(String(input)) ? `Snapshot mode "${input}" is ${NOT_YET}` : undefined,
+      input === "recovery"
+        ? 'Snapshot mode "recovery" has nothing to recover here: PostgreSQL sends the columns of a table with its ' +
+          "changes. Write initial, which goes on at the saved position"
+        : undefined,
   }).default("initial").describe(
-    "What is read before the stream: initial: all rows, when no position is saved; never: nothing; always: all rows at " +
-      "each start; when_needed: as initial, and again when the slot was lost; initial_only: all rows, then the end",
+    "What is read before the stream: initial: all rows, when no position is saved; never: nothing; no_data: the columns " +
+      "of the tables, for schema_change_topic; always: all rows at each start; when_needed: as initial, and again " +
+      "when the slot was lost; initial_only: all rows, then the end",
   ),
   include_tables: patterns("Only these of the captured tables are read in a snapshot"),
   exclude_tables: patterns("Captured tables that are not read in a snapshot"),

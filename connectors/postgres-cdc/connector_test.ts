@@ -83,8 +83,13 @@ Deno.test("what the stream can't carry is refused with the reason", () => {
   assert.match(refusal({ skipped_operations: ["none", "t"] }), /stands alone/);
 });
 
+Deno.test("snapshot mode recovery is refused with the reason", () => {
+  const { error } = config.safeParse({ ...MINIMAL, snapshot: { mode: "recovery" } });
+  assert.match(error?.message ?? "", /nothing to recover/);
+});
+
 Deno.test("what is not in this build is refused, with its off form allowed", () => {
-  const refused = [{ drop_slot_on_stop: true }, { snapshot: { mode: "no_data" } }];
+  const refused = [{ drop_slot_on_stop: true }];
   for (const keys of refused) {
     const { error } = config.safeParse({ ...MINIMAL, ...keys });
     assert.match(error?.message ?? "", /not in this build yet/, JSON.stringify(keys));

@@ -224,3 +224,31 @@ Deno.test("tables of a schema, with patterns and exceptions; others are not in t
     { schemaname: "shop", tablename: "orders" },
   ]);
 });
+
+Deno.test("no_data sends the columns of the tables and then the changes, and after a restart only the changes", async () => {
+  await using pg = await startPostgres();
+  await pg.query("CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY)");
+  await pg.query("INSERT INTO a VALUES (1, 'old')");
+  const config = configFor(pg, { snapshot: { mode: "no_data" }, schema_change_topic: { enabled: true } });
+  const context = testContext();
+  await using reader = new Reader(config, undefined, context);
+  const schemas = await reader.atLeast(2);
+  assert.deepEqual(schemas.map(({ operation, after }) => [operation, (after as { table: string }).table]), [
+    ["schema", "a"],
+    ["schema", "b"],
+  ]);
+  const first = await changes(reader, pg, "INSERT INTO a VALUES (2, 'new')", 1);
+  assert.deepEqual(first.map(brief), [["a", "insert", { id: 2 }, { id: 2, v: "new" }]]);
+  await reader[Symbol.asyncDispose]();
+  await using again = new Reader(config, reader.position, context);
+  const second = await changes(again, pg, "INSERT INTO b VALUES (3)", 1);
+  assert.deepEqual(second.map(brief), [["b", "insert", { id: 3 }, { id: 3 }]]);
+});
+
+Deno.test("no_data without schema_change_topic is just the changes from now on", async () => {
+  await using pg = await startPostgres();
+  await pg.query("CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)");
+  await using reader = new Reader(configFor(pg, { snapshot: { mode: "no_data" } }));
+  const records = await changes(reader, pg, "INSERT INTO a VALUES (2)", 1);
+  assert.deepEqual(records.map(brief), [["a", "insert", { id: 2 }, { id: 2 }]]);
+});

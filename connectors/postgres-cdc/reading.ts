@@ -6,6 +6,7 @@
  * what the permanent slot has confirmed, and the permanent slot is read from that point on. So an interrupted snapshot
  * is simply taken again, nothing has to be dropped, and a slot that an administrator has made is good as well.
  */
+import { batchFromData } from "../../formats/data/batch.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Json } from "../../formats/data/value.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
@@ -39,7 +40,8 @@ import { rowRules, warnAboutKey } from "./row_rules.ts";
 import { originOption, requireOrigin } from "./origin.ts";
 import { TransactionMetadata } from "./transaction_metadata.ts";
 import { wantedChanges } from "./wanted.ts";
-import { readSnapshot } from "./snapshot.ts";
+import { readSnapshot, streamOf } from "./snapshot.ts";
+import { sourceMembers } from "./source_members.ts";
 import type { EarlierSnapshot, StoredPlan } from "./snapshot_plan.ts";
 import { decideStart, slotMissing, type StartPlan } from "./start.ts";
 import { historyError } from "./timeline.ts";
@@ -147,6 +149,9 @@ export class Reading {
     }
     if (this.#signal.aborted) return;
     const start = plan.resume ?? { lsn: startLsn, index: 0, lastCommit: 0n };
+    if (this.#config.snapshot.mode === "no_data" && plan.resume === undefined) {
+      yield* this.#tablesWithoutRows(run, publication, start);
+    }
     log.info(`Streaming from ${formatLsn(start.lsn)}`, { slot: slot_name, publication: publication.name });
     yield* this.#stream(run, publication, await this.#replicationConnection(), slot_name, start);
   }
@@ -316,6 +321,50 @@ export class Reading {
       watch: async () => await (isFinite ? undefined : this.#watchSlot(resumeAt.lsn)),
       signal: this.#signal,
     });
+  }
+
+  /** The columns of the tables, as `schema_change_topic` wants them. */
+  async *#tablesWithoutRows(
+    { facts, history, writer, book, origin }: Run,
+    publication: Publication,
+    start: StreamPoint,
+  ): AsyncGenerator<Batch> {
+    const topic = this.#schemaChanges;
+    if (!topic.enabled) return;
+    const attempt = await this.#nextAttempt();
+    const { snapshot } = this.#config;
+    const tables = await snapshotTables(this.#catalog, facts, this.#filter, snapshot, publication);
+    const all = tables.flatMap(({ table }) => table.columns.map(({ type }) => type));
+    const types = await this.#catalog.learnTypes(all);
+    const own = new TextEncoder().encode(sourceMembers(0n, start.lsn, null));
+    const timeMicros = this.#context.clock.nowMicros();
+    const position = streamPosition(origin, start);
+    // Until all of them are delivered another start begins anew.
+    const unfinished: PostgresPosition = {
+      ...position,
+      snapshot: {
+        state: "reading",
+        attempt,
+        lsn: formatLsn(start.lsn),
+        tablesDone: 0,
+        tables: tables.length,
+      },
+    };
+    writer.lane = `schema/${attempt}`;
+    const group = String(attempt).padStart(16, "0");
+    for (const [index, source] of tables.entries()) {
+      await history.load(source.table);
+      const { stream } = streamOf(source, book, types);
+      const news = book.news(stream);
+      if (news === undefined) continue;
+      news.announce(snapshotPlace(start));
+      news.write(writer, topic, { timeMicros, lsn: start.lsn, group, index, own });
+      if (!writer.isFull) continue;
+      await history.save(0n);
+      yield batchFromData(writer.finish(unfinished));
+    }
+    await history.save(0n);
+    yield batchFromData(writer.finish(position));
   }
 
   /** Ends a snapshot that is of no use any more, because the stream behind it is lost. */

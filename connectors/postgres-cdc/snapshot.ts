@@ -388,6 +388,17 @@ class SnapshotState {
   }
 }
 
+/** The Stream of a table's rows and what writes its columns. */
+export function streamOf(
+  { table, columns }: SnapshotTable,
+  book: StreamBook,
+  types: TypeCatalog,
+): { readonly stream: Stream; readonly writers: readonly ValueWriter[] } {
+  const sent = columns.map((name) => table.columns.find((column) => column.name === name)!);
+  const stream = book.stream(table, sent, keyOf(table, sent, [], book.rules.keyColumns(table)), table, types);
+  return { stream, writers: sent.map(({ type, typmod }) => types.writer(type, typmod)) };
+}
+
 /** About how many rows are still to come; undefined where a table was never analysed. */
 function sumOfEstimates(jobs: readonly Job[]): number | undefined {
   let sum = 0;

@@ -56,10 +56,11 @@ export function decideStart(
       : "No position is saved";
     // Rows that an earlier attempt has delivered may be gone by now: only the changes since then say so. They are
     // older than the rows of the new snapshot, but the last change of each row is what that snapshot shows.
-    const since = hasAttempted && mode !== "never" ? slot?.confirmedLsn : undefined;
+    const readsRows = mode !== "never" && mode !== "no_data";
+    const since = hasAttempted && readsRows ? slot?.confirmedLsn : undefined;
     return plan(
       found,
-      mode !== "never",
+      readsRows,
       since === undefined ? undefined : { lsn: since, index: 0, lastCommit: 0n },
     );
   }

@@ -48,6 +48,7 @@ Deno.test("without a position everything is read first, unless snapshot.mode is 
     assert.deepEqual(start(reading, slot, mode), [true, undefined, false]);
   }
   assert.deepEqual(start(undefined, slot, "never"), [false, undefined, false]);
+  assert.deepEqual(start(undefined, slot, "no_data"), [false, undefined, false]);
 });
 
 Deno.test("behind an interrupted snapshot come the changes since the slot was made, not only since the next one", () => {
