@@ -4,7 +4,8 @@ import type { Position } from "../../formats/data/batch.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import { requireServer } from "../../tests/servers/missing.ts";
 import { startPostgres } from "../../tests/servers/postgres.ts";
-import { configFor, Reader, type Streamed, streamed, waitForSlot } from "./testing.ts";
+import { openSource } from "./source.ts";
+import { configFor, Reader, type Streamed, streamed, testContext, waitForSlot } from "./testing.ts";
 
 const VERSIONS = [18, 15] as const;
 
@@ -244,6 +245,16 @@ for (const version of VERSIONS) {
       context.messages.filter((text) => /Deletes of "public.partly" have no key/.test(text)).length,
       1,
     );
+    const findings: string[] = [];
+    const message_key_columns = [{ table: "partly", columns: ["tenant"] }, { table: "none", columns: ["A"] }];
+    await using source = openSource(configFor(pg, { message_key_columns }), testContext());
+    await source.check(({ name, status, message }) => {
+      if (name === "message_key_columns") findings.push(`${status}: ${message}`);
+    });
+    assert.deepEqual(findings, [
+      'failed: They name columns that are not there: of "public.none"',
+      'warning: Deletes have no key, because it is no part of the replica identity: of "public.partly"',
+    ]);
     await pg.query("INSERT INTO chosen VALUES (5, 6, 'z')");
     await pg.query("SELECT pg_drop_replication_slot('rivven_slot')");
     await using reader = new Reader(

@@ -17,6 +17,7 @@ import {
   readPublication,
 } from "./publication.ts";
 import { identityChanges } from "./replica_identity.ts";
+import { rowRules } from "./row_rules.ts";
 import { MIN_VERSION } from "./server.ts";
 import { readSlot, requireUsable } from "./slot.ts";
 
@@ -61,6 +62,7 @@ export async function checkSource(source: CheckedSource, report: CheckReport): P
     report,
     endpoint.user,
   );
+  if (isStreaming) checkKeys(publication ? published(publication, all, filter) : selected, config, report);
   const sent = publication?.tables ?? selected;
   await reported("replica_identity_autoset", report, () => checkIdentities(source, sent, report));
   await reported("retention", report, () => checkRetention(catalog, report));
@@ -344,6 +346,38 @@ async function checkIdentities(
   } else if (changes.length > 0) {
     const names = list(changes.map(({ table }) => tableName(table)));
     report(ok(name, `A run would change ${changes.length} of the tables: ${names}`));
+  }
+}
+
+/** Keys that are configured and that not every record can have. */
+function checkKeys(tables: readonly Table[], config: PostgresConfig, report: CheckReport): void {
+  const { keyColumns } = rowRules(config);
+  const keyed = tables.map((table) => ({ table, key: keyColumns(table) ?? [] }));
+  const lacking = keyed.filter(({ table, key }) =>
+    key.some((name) => !table.columns.some((column) => column.name === name))
+  );
+  if (lacking.length > 0) {
+    report(failed(
+      "message_key_columns",
+      `They name columns that are not there: of ${list(lacking.map(({ table }) => tableName(table)))}`,
+      "Names are case-sensitive; `discover` lists the columns",
+      "config",
+    ));
+  }
+  const partly = keyed.filter(({ table: { replicaIdentity, primaryKey, identityIndex }, key }) => {
+    const identity = replicaIdentity === "i" ? identityIndex : replicaIdentity === "d" ? primaryKey : key;
+    return !key.every((name) => identity.includes(name));
+  });
+  if (partly.length > 0) {
+    report(warning(
+      "message_key_columns",
+      `Deletes have no key, because it is no part of the replica identity: of ${
+        list(partly.map(({ table }) => tableName(table)))
+      }`,
+      `Run: ${
+        partly.map(({ table }) => `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL`).join("; ")
+      }`,
+    ));
   }
 }
 
