@@ -149,7 +149,7 @@ for (const version of VERSIONS) {
       if (length > 0) places.set(seen, all.positions[i]);
     }
     for (const [n, { order, source }] of all.records.entries()) {
-      const isLast = all.records[n + 1]?.order!.split("/")[0] !== order!.split("/")[0];
+      const isLast = all.records[n + 1]?.order?.split("/")[0] !== order!.split("/")[0];
       if (source?.txId !== null && isLast) continue;
       const inside = source?.txId === null ? {} : { next: Number(order!.split("/")[1]) + 1 };
       places.set(n + 1, { ...all.positions[0], lsn: String(source?.lsn), ...inside } as Position);

@@ -16,6 +16,7 @@ import {
   quoteTable,
   readPublication,
 } from "./publication.ts";
+import { missingOption } from "./plugin_options.ts";
 import { identityChanges } from "./replica_identity.ts";
 import { rowRules } from "./row_rules.ts";
 import { MIN_VERSION } from "./server.ts";
@@ -82,9 +83,8 @@ function checkServer(facts: ServerFacts, config: PostgresConfig, report: CheckRe
     ));
   }
   if (config.snapshot.mode === "initial_only") return;
-  if (config.origin === "none" && facts.version < 160000) {
-    report(failed("origin", `"origin: none" needs PostgreSQL 16 or newer`, "Remove it"));
-  }
+  const missing = missingOption(config, facts);
+  if (missing) report(failed("stream_options", missing.message, missing.hint));
   report(
     facts.walLevel === "logical" ? ok("wal_level", "logical") : failed(
       "wal_level",

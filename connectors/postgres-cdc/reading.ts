@@ -37,7 +37,7 @@ import { createSlot, dropSlot, isLost, readSlot, slotLost, slotOfStandby } from 
 import { autosetReplicaIdentity } from "./replica_identity.ts";
 import { reselect } from "./reselect.ts";
 import { rowRules, warnAboutKey } from "./row_rules.ts";
-import { originOption, requireOrigin } from "./origin.ts";
+import { missingOption, originOption } from "./plugin_options.ts";
 import { TransactionMetadata } from "./transaction_metadata.ts";
 import { wantedChanges } from "./wanted.ts";
 import { readSnapshot, streamOf } from "./snapshot.ts";
@@ -107,7 +107,8 @@ export class Reading {
     const facts = await this.#catalog.facts();
     const onlySnapshot = mode === "initial_only" || (preview && mode !== "never");
     requireServer(facts, !onlySnapshot);
-    if (!onlySnapshot) requireOrigin(this.#config, facts);
+    const missing = onlySnapshot ? undefined : missingOption(this.#config, facts);
+    if (missing) throw missing;
     const origin = { system: facts.systemId, timeline: facts.timeline, slot: slot_name };
     const saved = from === undefined ? undefined : readPosition(from, origin);
     const history = new SchemaHistory(

@@ -3,7 +3,7 @@
  * into the configuration.
  */
 import { z } from "zod";
-import type { OriginKeys } from "./origin.ts";
+import type { OriginKeys } from "./plugin_options.ts";
 import { IDENTITY, type IdentityRule, type RowKeys } from "./row_rules.ts";
 import { type ChangeKeys, SKIPPABLE, SKIPPABLE_LETTERS } from "./wanted.ts";
 
