@@ -27,9 +27,21 @@ for (const version of [14, 16, 17] as const) {
   });
 }
 
+Deno.test(`tables are emptied and altered under the writers' hands (seed ${seed})`, async () => {
+  const config = { skipped_operations: ["none"] };
+  await oracle({ seed, truncate: true, ddl: true, config }, async (world) => {
+    await world.start();
+    await world.writes(6000);
+    await world.kill();
+    await pause(300);
+    await world.start();
+    await world.writes(3000);
+  });
+});
+
 Deno.test(`killed again and again, in the snapshot and behind it (seed ${seed})`, async () => {
   await oracle({ seed, rows: 3000 }, async (world) => {
-    for (let loop = 0; loop < 10; loop++) {
+    for (let loop = 0; loop < 8; loop++) {
       await world.start();
       await pause(50 + world.below(loop < 4 ? 400 : 1000));
       await world.kill();
@@ -42,7 +54,7 @@ Deno.test(`killed inside a transaction of 50,000 rows (seed ${seed})`, async () 
     await world.start();
     await world.writes(3500);
     await world.pg.query(largeTransaction(50_000, 1));
-    for (let loop = 0; loop < 3; loop++) {
+    for (let loop = 0; loop < 2; loop++) {
       await world.writes(5000 + world.below(10_000));
       await world.kill();
       await world.start();
@@ -191,15 +203,11 @@ Deno.test(`connections cut inside every kind of message (seed ${seed})`, async (
   /** Reads on from where the last one was cut off, and takes over what it gets, until it is cut off or has enough. */
   const read = async (isEnough: () => boolean) => {
     await using reader = new Reader(config, position, context);
-    try {
-      while (!isEnough()) {
-        const batch = await reader.next();
-        assert(batch);
-        lines.push(...new TextDecoder().decode(batch.bytes).split("\n").slice(0, -1));
-        position = batch.position;
-      }
-    } catch (error) {
-      assert(error instanceof ConnectorError && error.retryable && error.kind === "connection", `${error}`);
+    while (!isEnough()) {
+      const batch = await reader.next();
+      assert(batch);
+      lines.push(...new TextDecoder().decode(batch.bytes).split("\n").slice(0, -1));
+      position = batch.position;
     }
   };
 
@@ -207,8 +215,12 @@ Deno.test(`connections cut inside every kind of message (seed ${seed})`, async (
     await t.step(kind, async () => {
       for (const part of [0, random(), random(), 1]) {
         cutter.cut(kind, part);
-        await read(() => cutter.isDone);
-        assert(cutter.isDone, "it was cut elsewhere");
+        while (!cutter.isDone) {
+          const error = await read(() => false).catch((error) => error);
+          assert(error instanceof ConnectorError && error.retryable, `${error}`);
+          // Writers' VACUUM FULL may be in the way of a snapshot, too.
+          assert.equal(error.code === "conflict_rewritten" || error.kind === "connection", true, `${error}`);
+        }
       }
     });
   }
@@ -216,6 +228,18 @@ Deno.test(`connections cut inside every kind of message (seed ${seed})`, async (
   await pg.query("INSERT INTO finish VALUES (1)");
   await read(() => lines.at(-1)?.includes('"table":"finish"') ?? false);
   await judge(pg, lines, true);
+
+  await t.step("a line that is lost, comes twice or in another order is noticed", async () => {
+    const isChange = (line: string) => line.includes('"lane":"stream"');
+    const first = lines.findIndex(isChange);
+    for (let n = 0; n < 3; n++) {
+      const at = first + 1 + Math.floor(random() * (lines.length - first - 2));
+      await assert.rejects(judge(pg, lines.toSpliced(at, 1), true));
+      await assert.rejects(judge(pg, lines.toSpliced(at, 0, lines[at]), true));
+      await assert.rejects(judge(pg, lines.toSpliced(at, 2, lines[at + 1], lines[at]), true));
+    }
+    await assert.rejects(judge(pg, lines.toSpliced(first - 1, 1), true), "a row of the snapshot");
+  });
 });
 
 const account = ({ user, password, database }: Postgres) => ({ user, password, database });

@@ -7,7 +7,7 @@ import { type Envelope, type ExactJson, parseEnvelope, plainText, type Row } fro
 export interface Replay {
   /** `schema.table` → its rows. */
   readonly tables: ReadonlyMap<string, ReadonlyMap<string, Row>>;
-  /** txId → how many changes of it came; a changed key is one change. */
+  /** txId → how many changes of rows came of it; a changed key is one change. */
   readonly changes: ReadonlyMap<string, number>;
   /** The point that the last attempt of the snapshot shows. */
   readonly snapshotLsn: bigint;
@@ -85,7 +85,7 @@ class Replayer implements Replay {
       }
       const isSecondHalf = source.key_changed === true && op === "c";
       const id = plainText(source.txId);
-      this.changes.set(id, (this.changes.get(id) ?? 0) + (isSecondHalf ? 0 : 1));
+      if (!isSecondHalf && op !== "t") this.changes.set(id, (this.changes.get(id) ?? 0) + 1);
       return;
     }
     if (this.#isStreaming) this.#fail("a row of a snapshot behind a change");

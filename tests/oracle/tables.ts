@@ -174,13 +174,13 @@ export class Statements {
   /** A whole transaction of an unusual kind, by itself; undefined: rather an ordinary one. */
   rare(): string[] | undefined {
     const below = this.#below;
-    const kind = below(60);
-    if (kind === 0) return ["BEGIN", ...this.#copyIn(), "COMMIT"];
-    if (kind === 1) return [`VACUUM FULL ${["orders", "whole", "sums"][below(3)]}`];
-    if (kind === 2) return ["SELECT pg_switch_wal()"];
-    if (kind === 3) return ["CHECKPOINT"];
-    if (kind < 7 && this.#options.truncate) return ["TRUNCATE emptied, sums"];
-    if (kind < 12 && this.#options.ddl) return ["BEGIN", this.#ddl(), "UPDATE shape SET id = id", "COMMIT"];
+    const kind = below(400);
+    if (kind < 5) return ["BEGIN", ...this.#copyIn(), "COMMIT"];
+    if (kind === 5) return [`VACUUM FULL ${["orders", "whole", "sums"][below(3)]}`];
+    if (kind === 6) return ["SELECT pg_switch_wal()"];
+    if (kind === 7) return ["CHECKPOINT"];
+    if (kind < 11 && this.#options.truncate) return ["TRUNCATE emptied, sums"];
+    if (kind < 21 && this.#options.ddl) return ["BEGIN", this.#ddl(), "UPDATE shape SET id = id", "COMMIT"];
     return undefined;
   }
 

@@ -15,8 +15,8 @@ const CONFLICTS = [
   "40P01", // deadlock_detected
   "55P03", // lock_not_available
 ];
-/** What DDL on a table runs into that others have changed: no such column, wrong type. */
-const DDL_ERRORS = /^42/;
+/** What DDL on a table runs into that others have changed: no such column, wrong type, no such value in it. */
+const DDL_ERRORS = /^22|^42/;
 /** Lost connections have no SQLSTATE; shutdown, crash and start of a server have class 57P0, a standby has 25006. */
 const OUTAGE = /^57P0|^25006|^08|^53300/;
 /** What a standby says, without a SQLSTATE of its own, to a message that would be a transaction. */
