@@ -5,16 +5,7 @@ import { startPostgres } from "../../tests/servers/postgres.ts";
 import { startProxy } from "../../tests/servers/proxy.ts";
 import { parseLsn } from "./lsn.ts";
 import type { Value } from "../../formats/data/value.ts";
-import {
-  configFor,
-  Reader,
-  replay,
-  serverRows,
-  sortedRows,
-  testContext,
-  text,
-  waitForSlot,
-} from "./testing.ts";
+import { configFor, Reader, serverRows, sortedRows, testContext, text, waitForSlot } from "./testing.ts";
 
 /** Reads until it fails, and returns the failure. */
 async function failure(reader: Reader): Promise<ConnectorError> {

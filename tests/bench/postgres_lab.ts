@@ -3,7 +3,7 @@
  * PostgreSQL 15, because it brings the tools that set the limits.
  */
 import { startPostgres } from "../servers/postgres.ts";
-import { type Bench, measure, type Measured, median, program, repeat, scratch, usageOf } from "./measure.ts";
+import { type Measured, program, usageOf } from "./measure.ts";
 
 export const BIN = "/usr/lib/postgresql/15/bin";
 
