@@ -1,15 +1,17 @@
 /** Which tables a run captures: the keys of the configuration against what the publication sends. */
 import { ConnectorError } from "../../formats/data/errors.ts";
 import { type TableFilter, tableFilter } from "../_cdc/table_filter.ts";
-import type { Logger, StreamSelection } from "../contract.ts";
+import type { DocumentStore, Logger, StreamSelection } from "../contract.ts";
 import { type Catalog, type ServerFacts, type Table, tableName } from "./catalog.ts";
 import type { PostgresConfig } from "./connector.ts";
 import {
   addTablesStatement,
   ensurePublication,
+  joining,
   notPublished,
   type Publication,
   type PublicationPlan,
+  readPublication,
 } from "./publication.ts";
 import type { SnapshotTable } from "./snapshot_plan.ts";
 
@@ -45,8 +47,17 @@ export function publicationPlan(
   };
 }
 
+/** When tables are added to a publication that exists, and how it is known whose it is. */
+export interface PublicationRefresh {
+  readonly when: PostgresConfig["refresh_publication_on_start"];
+  readonly state: DocumentStore;
+}
+
+/** The name of the publication that this source has created last. */
+const CREATED = "created_publication";
+
 /**
- * The publication that the stream is read through, created where that is needed and allowed.
+ * The publication that the stream is read through: created, and tables added, where that is needed and allowed.
  *
  * @throws {ConnectorError} `state_publication` when it lacks a table that is named exactly
  */
@@ -55,8 +66,11 @@ export async function capturePublication(
   facts: ServerFacts,
   plan: PublicationPlan,
   log: Logger,
+  refresh: PublicationRefresh,
 ): Promise<Publication> {
-  const publication = await ensurePublication(catalog, facts, plan, log);
+  const created = async () => await refresh.state.put(CREATED, plan.name);
+  const found = await ensurePublication(catalog, facts, plan, log, created);
+  const publication = await addJoining(catalog, facts, plan, found, log, refresh);
   const { name, missingOperations } = publication;
   if (missingOperations.length > 0) {
     log.warn(`Publication "${name}" leaves out operations`, { operations: missingOperations });
@@ -71,6 +85,35 @@ export async function capturePublication(
     });
   }
   return publication;
+}
+
+async function addJoining(
+  catalog: Catalog,
+  facts: ServerFacts,
+  plan: PublicationPlan,
+  publication: Publication,
+  log: Logger,
+  { when, state }: PublicationRefresh,
+): Promise<Publication> {
+  const { name } = plan;
+  if (when === "never" || facts.isStandby) return publication;
+  if (when === "own" && await state.get(CREATED) !== name) return publication;
+  const tables = joining(plan, publication, await catalog.allTables());
+  if (tables.length === 0) return publication;
+  const statement = addTablesStatement(name, tables);
+  const names = tables.map(tableName);
+  try {
+    await catalog.query(`Cannot add tables to publication "${name}"`, statement);
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    // What is named exactly is required, and missed by the caller; what a pattern takes comes when it is there.
+    log.warn(error.message, { tables: names, hint: `As the owner of the tables, run: ${statement}` });
+    return publication;
+  }
+  log.info(`Added tables to publication "${name}": their changes come from now on`, {
+    tables: names,
+  });
+  return await readPublication(catalog, name) ?? publication;
 }
 
 /** What a snapshot reads: of each published table what is published; without a publication whole tables. */

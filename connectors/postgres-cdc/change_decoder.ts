@@ -99,6 +99,8 @@ export class ChangeDecoder {
   receivedLsn: bigint;
   /** Commit time of the last change, microseconds since 1970; undefined before the first. */
   lastCommitMicros: bigint | undefined;
+  /** How many transactions were read to their end. */
+  transactions = 0;
 
   readonly #writer: BatchWriter;
   readonly #wanted: WantedChanges;
@@ -328,6 +330,7 @@ export class ChangeDecoder {
       index: this.#index,
     });
     this.#inTransaction = false;
+    this.transactions++;
     this.#skipBelow = 0;
     this.#lastCommit = commitLsn;
     this.#lsn = endLsn;

@@ -6,13 +6,14 @@ import { addressText, isSocket, serversOf, socketPath } from "./address.ts";
 import { completeLogin } from "./login.ts";
 import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_keys.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
+import { type SlotConfig, slotKeys } from "./slot_keys.ts";
 import { type StreamConfig, streamKeys, upgradeStreamKeys } from "./stream_keys.ts";
 import type { TransactionTopic } from "./transaction_metadata.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
 import example from "./example.gen.ts";
 
 /** A validated configuration, all defaults filled in. */
-export interface PostgresConfig extends TypeOptions, LoginConfig, StreamConfig {
+export interface PostgresConfig extends TypeOptions, LoginConfig, SlotConfig, StreamConfig {
   readonly slot_name: string;
   readonly auto_create_slot: boolean;
   readonly drop_slot_on_stop: boolean;
@@ -113,10 +114,11 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
       "Replication slot, which keeps the server from removing what was not read; one for each source",
     ),
   auto_create_slot: z.boolean().default(true).describe("Create the slot when there is none"),
-  drop_slot_on_stop: z.boolean().refine((drops) => !drops, `"drop_slot_on_stop: true" is ${NOT_YET}`).default(
-    false,
-  )
-    .describe("The slot stays when the pipeline stops, so that nothing is missed"),
+  drop_slot_on_stop: z.boolean().refine(
+    (drops) => !drops,
+    "A slot that is dropped takes along what was not read yet, and a stop may be a restart; drop it yourself when the " +
+      "source is not to come back: SELECT pg_drop_replication_slot('…')",
+  ).default(false).describe("The slot stays when the pipeline stops, so that nothing is missed"),
   slot_max_retries: z.int().min(0).max(1000).default(6)
     .describe(
       "While another connection uses the slot, it is tried again for this many times slot_retry_delay_ms",
@@ -151,6 +153,7 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
       "Only of tables in these schemas, by exact name; empty: of all captured tables",
     ),
   }).prefault({}).describe("Records of changed tables"),
+  ...slotKeys,
   ...streamKeys,
   transaction_topic: z.strictObject({
     enabled: z.boolean().default(false).describe(

@@ -114,6 +114,7 @@ export async function ensurePublication(
   facts: ServerFacts,
   plan: PublicationPlan,
   log: Logger,
+  onCreated: () => Promise<void>,
 ): Promise<Publication> {
   const found = await readPublication(catalog, plan.name);
   if (found) return found;
@@ -124,7 +125,14 @@ export async function ensurePublication(
       hint: `Create it: ${statement}; or set auto_create_publication to true`,
     });
   }
+  if (facts.isStandby) {
+    throw new ConnectorError(
+      `There is no publication "${plan.name}", and a standby, as this server is, can't create it`,
+      { code: "state_publication", hint: `Run on the primary: ${statement}` },
+    );
+  }
   await catalog.query(`Cannot create publication "${plan.name}"`, statement);
+  await onCreated();
   log.info(`Created publication "${plan.name}"`, { statement });
   const created = await readPublication(catalog, plan.name);
   if (!created) {
@@ -149,6 +157,23 @@ export function notPublished(filter: TableFilter, publication: Publication, all:
       name === table.name && (schema === undefined || schema === table.schema)
     ) &&
     // Of a partitioned table its partitions are sent, unless the publication speaks of the root.
+    !(table.isPartitioned && !publication.viaRoot)
+  );
+}
+
+/**
+ * Selected tables that the publication does not send and that it could; none where it grows by itself (FOR ALL TABLES) or
+ * is filled by hand (`no_tables`).
+ */
+export function joining(
+  { mode, filter }: PublicationPlan,
+  publication: Publication,
+  all: readonly Table[],
+): Table[] {
+  if (mode !== "filtered" || publication.isForAllTables) return [];
+  const published = new Set(publication.tables.map(({ oid }) => oid));
+  return all.filter((table) =>
+    filter.includes(table) && !published.has(table.oid) && table.isLogged && !table.isPartition &&
     !(table.isPartitioned && !publication.viaRoot)
   );
 }

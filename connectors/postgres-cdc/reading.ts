@@ -11,12 +11,14 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Json } from "../../formats/data/value.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { Batch, Position, SourceContext } from "../contract.ts";
+import { parseSize } from "./bytes.ts";
 import { capturePublication, publicationPlan, snapshotTables } from "./captured.ts";
 import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } from "./catalog.ts";
 import type { StreamPoint } from "./change_decoder.ts";
 import { Connection } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { beat } from "./heartbeat.ts";
 import { formatLsn } from "./lsn.ts";
 import type { RelationMessage } from "./pgoutput.ts";
 import {
@@ -32,8 +34,10 @@ import { makeRelation, type Relation, StreamBook } from "./relations.ts";
 import { Replication } from "./replication.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
 import { type Place, SchemaHistory } from "./schema_history.ts";
-import { requireServer } from "./server.ts";
-import { createSlot, dropSlot, isLost, readSlot, slotLost, slotOfStandby } from "./slot.ts";
+import { requireFailover, requireServer } from "./server.ts";
+import { createSlot, dropSlot, enableFailover, isLost, readSlot, slotLost, slotOfStandby } from "./slot.ts";
+import { monitorSlot } from "./slot_monitor.ts";
+import { measured } from "./source_metrics.ts";
 import { autosetReplicaIdentity } from "./replica_identity.ts";
 import { reselect } from "./reselect.ts";
 import { rowRules, warnAboutKey } from "./row_rules.ts";
@@ -81,6 +85,7 @@ export class Reading {
   readonly #filter: TableFilter;
   readonly #catalog: Catalog;
   readonly #signal: AbortSignal;
+  readonly #progress: SourceContext["progress"];
   #replication: Replication | undefined;
   /** The highest LSN that is known to be durable; 0: none. */
   #acknowledged = 0n;
@@ -92,6 +97,7 @@ export class Reading {
     this.#filter = filter;
     this.#catalog = catalog;
     this.#signal = signal;
+    this.#progress = measured(context.progress, context.metrics);
   }
 
   /** Everything before `lsn` is durable. */
@@ -101,14 +107,15 @@ export class Reading {
   }
 
   async *batches(from: Position | undefined): AsyncGenerator<Batch> {
-    const { progress, preview } = this.#context;
+    const { preview } = this.#context;
     const { slot_name, snapshot: { mode }, database } = this.#config;
-    progress({ phase: "starting" });
+    this.#progress({ phase: "starting" });
     const facts = await this.#catalog.facts();
     const onlySnapshot = mode === "initial_only" || (preview && mode !== "never");
     requireServer(facts, !onlySnapshot);
     const missing = onlySnapshot ? undefined : missingOption(this.#config, facts);
     if (missing) throw missing;
+    if (!onlySnapshot && this.#config.slot_failover) requireFailover(facts);
     const origin = { system: facts.systemId, timeline: facts.timeline, slot: slot_name };
     const saved = from === undefined ? undefined : readPosition(from, origin);
     const history = new SchemaHistory(
@@ -121,7 +128,7 @@ export class Reading {
       if (saved?.snapshot?.state !== "finished") yield* this.#snapshotOnly(run);
     } else if (preview) yield* this.#previewOfStream(run);
     else yield* this.#snapshotAndStream(run, saved && await this.#inHistory(saved, facts));
-    if (!this.#signal.aborted) progress({ phase: "finished" });
+    if (!this.#signal.aborted) this.#progress({ phase: "finished" });
   }
 
   // ---- the ways through -------------------------------------------------------------------------------------------
@@ -140,6 +147,7 @@ export class Reading {
     // Not where a snapshot takes the place of the position: another server would believe that it may let go of that.
     if (saved && saved.snapshot === undefined && plan.resume) this.#acknowledged = plan.resume.lsn;
     if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
+    if (this.#config.slot_failover && plan.slot?.isFailover === false) await this.#enableFailover(slot_name);
     if (this.#signal.aborted) return;
     let startLsn = plan.slot?.confirmedLsn ?? 0n;
     if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan, saved);
@@ -184,13 +192,20 @@ export class Reading {
     yield* this.#stream(run, publication, connection, slot, { lsn, index: 0, lastCommit: 0n });
   }
 
+  async #enableFailover(slot: string): Promise<void> {
+    await using connection = await this.#replicationConnection();
+    await enableFailover(connection, slot);
+    this.#context.log.info(`Standbys copy slot "${slot}" from now on`);
+  }
+
   async #publication(facts: ServerFacts): Promise<Publication> {
-    const { log, streams } = this.#context;
+    const { log, state, streams } = this.#context;
     return await capturePublication(
       this.#catalog,
       facts,
       publicationPlan(this.#config, this.#filter, streams),
       log,
+      { when: this.#config.refresh_publication_on_start, state },
     );
   }
 
@@ -259,7 +274,7 @@ export class Reading {
       readonly earlier?: EarlierSnapshot;
     },
   ): AsyncGenerator<Batch> {
-    const { batchWriter, clock, log, progress, state } = this.#context;
+    const { batchWriter, clock, log, state } = this.#context;
     const { parallel_tables, batch_size, throttle_delay_ms, query_timeout_secs } = this.#config.snapshot;
     const attempt = await this.#nextAttempt();
     const tables = await snapshotTables(
@@ -318,7 +333,7 @@ export class Reading {
         await (isFinite ? undefined : state.put("snapshot_plan", plan as unknown as Json)),
       position: (tablesDone, plan, units) => reading({ tablesDone, ...(isFinite ? {} : { plan, units }) }),
       finalPosition: isFinite ? reading({ state: "finished" }) : position,
-      progress,
+      progress: this.#progress,
       watch: async () => await (isFinite ? undefined : this.#watchSlot(resumeAt.lsn)),
       signal: this.#signal,
     });
@@ -408,7 +423,15 @@ export class Reading {
     try {
       const { consistentPoint, snapshotName } = await createSlot(
         connection,
-        { name, isTemporary, exports, version: facts.version, timeoutMs: SLOT_CREATION_MS },
+        {
+          name,
+          isTemporary,
+          isFailover: !isTemporary && this.#config.slot_failover,
+          isStandby: facts.isStandby,
+          exports,
+          version: facts.version,
+          timeoutMs: SLOT_CREATION_MS,
+        },
         { catalog: this.#catalog, clock, log, signal: this.#signal },
       );
       log.info(`Created ${isTemporary ? "temporary " : ""}replication slot "${name}"`, {
@@ -446,8 +469,10 @@ export class Reading {
     slot: string,
     start: StreamPoint,
   ): AsyncGenerator<Batch> {
-    const { clock, log, progress } = this.#context;
+    const { clock, log, metrics } = this.#context;
     const { slot_max_retries, slot_retry_delay_ms, status_update_interval_ms } = this.#config;
+    const done = new AbortController();
+    let beside: Promise<unknown> | undefined;
     try {
       const replication = this.#replication = new Replication({
         connection,
@@ -475,14 +500,48 @@ export class Reading {
         position: (point) => streamPosition(origin, point),
         relation: await this.#relations(publication, book, history),
         slotHolder: async () => (await readSlot(this.#catalog, slot))?.activePid ?? undefined,
-        progress,
+        progress: this.#progress,
+        metrics,
         signal: this.#signal,
       });
+      const over = AbortSignal.any([this.#signal, done.signal]);
+      if (!this.#context.preview) beside = this.#runBeside(replication, slot, over);
       yield* replication.read();
     } finally {
       this.#replication = undefined;
       connection.destroy();
+      done.abort();
+      await beside;
     }
+  }
+
+  /** What goes on while the stream is read, until `signal` is aborted. */
+  async #runBeside(replication: Replication, slot: string, signal: AbortSignal): Promise<void> {
+    const { clock, log, metrics } = this.#context;
+    const { max_wal_lag, heartbeat_interval_secs, heartbeat_action_query, heartbeat_emit_message } =
+      this.#config;
+    await Promise.all([
+      monitorSlot({
+        catalog: this.#catalog,
+        clock,
+        log,
+        metrics,
+        slot,
+        maxBytes: max_wal_lag === undefined ? undefined : parseSize(max_wal_lag),
+        onServerLsn: (lsn) => replication.noteServerLsn(lsn),
+        onEndangered: () => replication.letGo(),
+        onLost: (error) => replication.fail(error),
+      }, signal),
+      beat({
+        endpoint: this.#endpoint,
+        clock,
+        log,
+        metrics,
+        intervalMs: heartbeat_interval_secs * 1000,
+        actionQuery: heartbeat_action_query,
+        emitsMessage: heartbeat_emit_message,
+      }, signal),
+    ]);
   }
 
   /** Makes a Relation of what the stream announces; the catalog is asked again when it says otherwise. */
@@ -501,6 +560,7 @@ export class Reading {
       });
     }
     const seen = new Set<number>();
+    const expected = new Set(publication.tables.map(({ oid }) => oid));
     const { log } = this.#context;
     const warned = new Set<string>();
     return async (message, typesAreStale) => {
@@ -514,6 +574,14 @@ export class Reading {
       const types = await this.#catalog.learnTypes(message.columns.map(({ type }) => type));
       const isSelected = this.#filter.streams(message);
       if (isSelected) await history.load(message);
+      if (isSelected && !expected.has(message.oid)) {
+        expected.add(message.oid);
+        log.info(
+          `Table "${
+            tableName(message)
+          }" has joined the stream; rows from before it was published are not read`,
+        );
+      }
       const relation = makeRelation(message, table, isSelected, book, types);
       if (isSelected) warnAboutKey(relation, book.rules, warned, log);
       return relation;

@@ -9,7 +9,7 @@
 import { type Batch, type BatchData, batchFromData } from "../../formats/data/batch.ts";
 import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
-import type { Clock, Logger, SourceProgress } from "../contract.ts";
+import type { Clock, Logger, Metrics, SourceProgress } from "../contract.ts";
 import { ChangeDecoder, type DecoderExtras, type StreamPoint, type UnsentValues } from "./change_decoder.ts";
 import { type Connection, quoteIdentifier, quoteLiteral } from "./connection.ts";
 import { describeEndpoint } from "./endpoint.ts";
@@ -68,6 +68,7 @@ export interface ReplicationOptions {
   /** Who reads from the slot at the moment, for messages. */
   readonly slotHolder: () => Promise<number | undefined>;
   readonly progress: (progress: SourceProgress) => void;
+  readonly metrics: Metrics;
   readonly signal: AbortSignal;
 }
 
@@ -92,6 +93,40 @@ export class Replication {
     this.#decoder = new ChangeDecoder(options.writer, options.start, options.extras);
     this.#flushed = options.flushed;
   }
+
+  /** Ends the reading with this error, behind what has arrived. */
+  fail(error: ConnectorError): void {
+    this.#failure = error;
+    this.#wire?.interrupt();
+  }
+
+  #failure: ConnectorError | undefined;
+
+  /**
+   * The server wants to give the slot up. While nothing is taken from it, its process hangs in sending and can't be
+   * ended by it, and every checkpoint of the server waits for that process. So we end it.
+   */
+  letGo(): void {
+    if (this.#wire?.isFull !== true) return;
+    const { connection, slot } = this.#options;
+    this.fail(
+      new ConnectorError(
+        `Let go of slot "${slot}", which the server is about to give up while the sinks take nothing`,
+        {
+          code: "connection_released",
+          hint: "See why the sinks are slow, and raise max_slot_wal_keep_size before the slot is lost",
+        },
+      ),
+    );
+    connection.destroy();
+  }
+
+  /** The server's log goes so far: what was sent may be much less. */
+  noteServerLsn(lsn: bigint): void {
+    this.#serverLsn = lsn;
+  }
+
+  #serverLsn = 0n;
 
   /** Everything before `lsn` is durable. The server hears of it soon, but not after every small batch. */
   acknowledge(lsn: bigint): void {
@@ -196,6 +231,7 @@ export class Replication {
     let batchStartMs = 0;
     writer.lane = "stream";
     while (!signal.aborted) {
+      if (this.#failure !== undefined) throw this.#failure;
       const wasEmpty = writer.length === 0;
       const stop = decoder.run(wire);
       if (decoder.replyRequested) this.#sendStatus(false);
@@ -290,11 +326,20 @@ export class Replication {
     if (!signal.aborted) await wire.wait();
   }
 
+  #transactions = 0;
+
   #progress(): void {
-    const { lastCommitMicros, point, receivedLsn } = this.#decoder;
+    const { lastCommitMicros, point, receivedLsn, transactions } = this.#decoder;
+    const { metrics } = this.#options;
+    metrics.add("streaming_transactions_committed", transactions - this.#transactions);
+    this.#transactions = transactions;
+    if (lastCommitMicros !== undefined) {
+      metrics.set("last_event_timestamp_seconds", Number(lastCommitMicros) / 1e6);
+    }
+    const end = this.#serverLsn > receivedLsn ? this.#serverLsn : receivedLsn;
     this.#options.progress({
       phase: "streaming",
-      lagBytes: Number(receivedLsn - point.lsn),
+      lagBytes: Number(end > point.lsn ? end - point.lsn : 0n),
       lagMs: lastCommitMicros === undefined || !this.#decoder.inTransaction && !this.#hasBacklog
         ? 0
         : Math.max(0, Number((this.#options.clock.nowMicros() - lastCommitMicros) / 1000n)),

@@ -13,6 +13,10 @@ export interface Slot {
   /** The process that reads from it at the moment. */
   readonly activePid: number | null;
   readonly isTemporary: boolean;
+  /** Decodes prepared transactions before they commit. */
+  readonly isTwoPhase: boolean;
+  /** Is copied to standbys. Since PostgreSQL 17. */
+  readonly isFailover: boolean;
   /** What was confirmed: the server has let go of everything before it. */
   readonly confirmedLsn: bigint | undefined;
   /** `lost`: the server has removed log that it needs. Since PostgreSQL 13. */
@@ -39,9 +43,11 @@ export async function readSlot(catalog: Catalog, name: string): Promise<Slot | u
     database: slot.database,
     activePid: slot.active_pid,
     isTemporary: slot.temporary,
+    isTwoPhase: slot.two_phase ?? false,
+    isFailover: slot.failover ?? false,
+    isSynced: slot.synced ?? false,
     confirmedLsn: slot.confirmed_flush_lsn ? parseLsn(slot.confirmed_flush_lsn) : undefined,
     walStatus: slot.wal_status ?? undefined,
-    isSynced: slot.synced ?? false,
     invalidation: slot.invalidation_reason ?? (slot.conflicting ? "conflicting" : undefined),
   };
 }
@@ -69,6 +75,15 @@ export function requireUsable(slot: Slot, database: string): void {
       },
     );
   }
+  if (slot.isTwoPhase) {
+    throw new ConnectorError(
+      `Slot "${slot.name}" sends prepared transactions before they commit, which is not supported`,
+      {
+        code: "state_slot_two_phase",
+        hint: "Choose another slot_name; since PostgreSQL 18 two_phase of a slot can be switched off",
+      },
+    );
+  }
   if (isLost(slot)) throw slotLost(slot);
 }
 
@@ -82,6 +97,16 @@ export function slotOfStandby({ name }: Slot): ConnectorError {
       hint: "It can be read from when the standby is promoted; until then connect to the primary",
     },
   );
+}
+
+/**
+ * Lets standbys copy a slot that exists, over a replication connection.
+ *
+ * @throws {ConnectorError} when somebody reads from it
+ */
+export async function enableFailover(connection: Connection, name: string): Promise<void> {
+  const sql = `ALTER_REPLICATION_SLOT ${quoteIdentifier(name)} (FAILOVER true)`;
+  await connection.query(`Cannot let standbys copy slot "${name}"`, sql);
 }
 
 export function isLost({ walStatus, invalidation }: Slot): boolean {
@@ -116,13 +141,16 @@ export interface CreatedSlot {
  * takes long, the log says who holds it up.
  *
  * @param exports whether the state at the consistent point is to be read, too
+ * @param isFailover whether standbys copy it; PostgreSQL 17 or newer
  * @throws {ConnectorError} `timeout_slot` after `timeoutMs`; the server's own errors
  */
 export async function createSlot(
   connection: Connection,
-  { name, isTemporary, exports, version, timeoutMs }: {
+  { name, isTemporary, isFailover, isStandby, exports, version, timeoutMs }: {
     readonly name: string;
     readonly isTemporary: boolean;
+    readonly isFailover: boolean;
+    readonly isStandby: boolean;
     readonly exports: boolean;
     readonly version: number;
     readonly timeoutMs: number;
@@ -135,7 +163,7 @@ export async function createSlot(
   },
 ): Promise<CreatedSlot> {
   const options = version >= 150000
-    ? `(SNAPSHOT '${exports ? "export" : "nothing"}')`
+    ? `(SNAPSHOT '${exports ? "export" : "nothing"}'${isFailover ? ", FAILOVER true" : ""})`
     : exports
     ? "EXPORT_SNAPSHOT"
     : "NOEXPORT_SNAPSHOT";
@@ -147,6 +175,7 @@ export async function createSlot(
     connection,
     name,
     timeoutMs,
+    isStandby,
     { catalog, clock, log },
     AbortSignal.any([signal, done.signal]),
   );
@@ -171,6 +200,7 @@ async function watchCreation(
   connection: Connection,
   name: string,
   timeoutMs: number,
+  isStandby: boolean,
   { catalog, clock, log }: { readonly catalog: Catalog; readonly clock: Clock; readonly log: Logger },
   signal: AbortSignal,
 ): Promise<never[]> {
@@ -182,15 +212,24 @@ async function watchCreation(
     const [blocker] = await catalog.query(
       "Cannot see what the slot waits for",
       `SELECT a.pid::text, a.usename, a.application_name AS application, a.state,
-         round(extract(epoch FROM now() - a.xact_start))::text AS seconds
+         round(extract(epoch FROM now() - a.xact_start))::text AS seconds, a.query
        FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> $1
        ORDER BY a.xact_start LIMIT 1`,
       [connection.pid],
     );
-    const who = blocker === undefined
+    const who = isStandby
+      ? "the primary to log which transactions are open, as it does while it is written to"
+      : blocker === undefined
       ? "a transaction that has not ended (see pg_prepared_xacts, too)"
       : `the transaction of process ${blocker.pid} ("${blocker.usename}", application "${blocker.application}", ` +
-        `${blocker.state}), open for ${blocker.seconds} s`;
+        `${blocker.state}), open for ${blocker.seconds} s, whose last statement is: ${
+          withoutValues(blocker.query ?? "")
+        }`;
+    const hint = isStandby
+      ? "Run on the primary: SELECT pg_log_standby_snapshot()"
+      : blocker === undefined
+      ? "End that transaction"
+      : `End that transaction, or the session: SELECT pg_terminate_backend(${blocker.pid})`;
     if (clock.monotonicMs() - startedMs >= timeoutMs) {
       // Else the server's process would go on waiting, and the slot would appear when nobody wants it any more.
       await catalog.query("Cannot cancel the creation of the slot", "SELECT pg_cancel_backend($1)", [
@@ -202,15 +241,21 @@ async function watchCreation(
         } s the server still waits for ${who}`,
         {
           code: "timeout_slot",
-          hint: blocker === undefined
-            ? "End that transaction"
-            : `End that transaction, or the session: SELECT pg_terminate_backend(${blocker.pid})`,
+          hint,
         },
       );
     }
-    log.warn(`Creating replication slot "${name}" waits for ${who}`);
+    log.warn(`Creating replication slot "${name}" waits for ${who}`, { hint });
     pauseMs = Math.min(pauseMs * 2, 60_000);
   }
+}
+
+/** A statement that shows what it does and nothing of the data: texts and numbers are left out, and what is long. */
+export function withoutValues(sql: string): string {
+  const text = sql.replace(/\s+/g, " ")
+    .replace(/(\$\w*\$).*?(?:\1|$)|'(?:[^']|'')*(?:'|$)/gs, "?")
+    .replace(/(?<![\w"])\d[\w.]*/g, "?");
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 /** Drops a slot that nobody reads from. */

@@ -19,6 +19,9 @@ export const SKIPPABLE_LETTERS: Readonly<Record<string, Skippable>> = {
   m: "message",
 };
 
+/** Prefix of the logical messages that are our own heartbeats: nobody else sees them. */
+export const HEARTBEAT_PREFIX = "rivven.heartbeat";
+
 export interface WantedChanges {
   readonly skips: ReadonlySet<Skippable>;
   /** Whether logical messages with this prefix are wanted; undefined: none are. */
@@ -59,7 +62,7 @@ export function wantedChanges({ database, skipped_operations, logical_messages }
     messages: enabled
       ? (prefix) =>
         (included.length === 0 || included.some((test) => test(prefix))) &&
-        !excluded.some((test) => test(prefix))
+        !excluded.some((test) => test(prefix)) && prefix !== HEARTBEAT_PREFIX
       : undefined,
   };
 }

@@ -105,6 +105,11 @@ export class Wire {
     return this.#queued > 0;
   }
 
+  /** Whether so much has arrived and is not read that the server can't send more. */
+  get isFull(): boolean {
+    return this.#queued >= HIGH_WATER;
+  }
+
   /** Whether the reader waits for bytes, so that silence means something. */
   get isWaiting(): boolean {
     return this.#wake !== undefined && !this.#held;
