@@ -79,7 +79,9 @@ export class Progress {
         const { secondsLeft } = snapshot;
         const left = secondsLeft === undefined ? "" : `, ${duration(secondsLeft * 1000)} left`;
         parts.push(
-          `snapshot: ${count(snapshot.rows)}${of} rows, ${snapshot.tablesDone}/${snapshot.tables} tables${left}`,
+          `snapshot: ${
+            count(snapshot.rows)
+          }${of} rows, ${snapshot.tablesDone}/${snapshot.tables} tables${left}`,
         );
       }
       if (lagBytes !== undefined && lagBytes > 0) parts.push(`${bytes(lagBytes)} behind`);
