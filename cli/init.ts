@@ -34,8 +34,8 @@ interface Entry {
 }
 
 /**
- * The text of a file about these connectors. One that can be both is a source unless the file has one already; what
- * is missing for a pipeline is added: generated data, or the screen.
+ * The text of a file about these connectors. One that can be both is a source, unless the file has one already
+ * or its example shows it as a sink; what is missing for a pipeline is added: generated data, or the screen.
  */
 export function pipelineFileFor(
   chosen: readonly ConnectorDefinition[],
@@ -66,7 +66,9 @@ function entriesFor(
   const hasPureSource = unique.some(({ source, sink }) => source && !sink);
   let needsSource = !hasPureSource;
   const withRoles = unique.map((definition) => {
-    const role: Role = definition.source && (!definition.sink || needsSource) ? "source" : "sink";
+    const shows = (role: Role) => exampleEntry(definition, role) !== undefined;
+    const isSource = !definition.sink || (needsSource && (shows("source") || !shows("sink")));
+    const role: Role = definition.source && isSource ? "source" : "sink";
     if (role === "source") needsSource = false;
     return { role, definition };
   });
