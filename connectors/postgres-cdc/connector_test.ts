@@ -88,14 +88,8 @@ Deno.test("snapshot mode recovery is refused with the reason", () => {
   assert.match(error?.message ?? "", /nothing to recover/);
 });
 
-Deno.test("what is not in this build is refused, with its off form allowed", () => {
-  const refused = [{ drop_slot_on_stop: true }];
-  for (const keys of refused) {
-    const { error } = config.safeParse({ ...MINIMAL, ...keys });
-    assert.match(error?.message ?? "", /not in this build yet/, JSON.stringify(keys));
-  }
-  assert.equal(
-    config.safeParse({ ...MINIMAL, drop_slot_on_stop: false, tls: { mode: "disable" } }).success,
-    true,
-  );
+Deno.test("a slot that would go with a stop is refused with what to do instead", () => {
+  const { error } = config.safeParse({ ...MINIMAL, drop_slot_on_stop: true });
+  assert.match(error?.message ?? "", /pg_drop_replication_slot/);
+  assert.equal(config.safeParse({ ...MINIMAL, drop_slot_on_stop: false }).success, true);
 });
