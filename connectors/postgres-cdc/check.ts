@@ -1,15 +1,17 @@
 /** `check`: everything a run will need, one finding each, with the statement that mends it. Changes nothing. */
-import { ConnectorError } from "../../formats/data/errors.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
-import type { CheckFinding, CheckReport, Clock } from "../contract.ts";
+import type { CheckReport, Clock } from "../contract.ts";
 import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } from "./catalog.ts";
 import { Connection, quoteIdentifier } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
+import { checkHeartbeat, checkSlot } from "./check_slot.ts";
 import { describeEndpoint, type Endpoint } from "./endpoint.ts";
+import { failed, list, ok, reported, shortened, warning } from "./findings.ts";
 import { protectionOf } from "./protection.ts";
 import {
   addTablesStatement,
   createStatement,
+  joining,
   notPublished,
   type Publication,
   type PublicationPlan,
@@ -20,7 +22,6 @@ import { missingOption } from "./plugin_options.ts";
 import { identityChanges } from "./replica_identity.ts";
 import { rowRules } from "./row_rules.ts";
 import { MIN_VERSION } from "./server.ts";
-import { readSlot, requireUsable } from "./slot.ts";
 
 export interface CheckedSource {
   readonly catalog: Catalog;
@@ -30,9 +31,6 @@ export interface CheckedSource {
   readonly filter: TableFilter;
   readonly publicationPlan: PublicationPlan;
 }
-
-/** How many names a message lists. */
-const LISTED = 5;
 
 export async function checkSource(source: CheckedSource, report: CheckReport): Promise<void> {
   const { catalog, endpoint, config, filter } = source;
@@ -44,7 +42,7 @@ export async function checkSource(source: CheckedSource, report: CheckReport): P
   const isStreaming = config.snapshot.mode !== "initial_only";
   if (isStreaming) {
     await checkReplication(source, facts, report);
-    await reported("slot", report, () => checkSlot(source, report));
+    await checkSlot(source, facts, report);
   }
   const all = await reported("tables", report, () => catalog.allTables());
   if (!all) return;
@@ -66,7 +64,7 @@ export async function checkSource(source: CheckedSource, report: CheckReport): P
   if (isStreaming) checkKeys(publication ? published(publication, all, filter) : selected, config, report);
   const sent = publication?.tables ?? selected;
   await reported("replica_identity_autoset", report, () => checkIdentities(source, sent, report));
-  await reported("retention", report, () => checkRetention(catalog, report));
+  if (isStreaming) await checkHeartbeat(source, facts, report);
 }
 
 function checkServer(facts: ServerFacts, config: PostgresConfig, report: CheckReport): void {
@@ -92,9 +90,6 @@ function checkServer(facts: ServerFacts, config: PostgresConfig, report: CheckRe
       "Run: ALTER SYSTEM SET wal_level = 'logical'; and restart the server",
     ),
   );
-  if (facts.isStandby && facts.version < 160000) {
-    report(failed("standby", "The server is a standby, which has no logical slots before PostgreSQL 16"));
-  }
 }
 
 /** Whether the role may open a replication connection: asked of the catalog for the hint, proven by opening one. */
@@ -124,51 +119,6 @@ async function checkReplication(
   if (opened) report(ok("replication", `Role "${endpoint.user}" can open a replication connection`));
 }
 
-async function checkSlot({ catalog, config }: CheckedSource, report: CheckReport): Promise<void> {
-  const name = config.slot_name;
-  const slot = await readSlot(catalog, name);
-  const [counts] = await catalog.query(
-    "Cannot count replication slots",
-    `SELECT (SELECT count(*) FROM pg_replication_slots)::text AS slots, current_setting('max_replication_slots') AS max_slots,
-       (SELECT count(*) FROM pg_stat_replication)::text AS senders, current_setting('max_wal_senders') AS max_senders`,
-  );
-  if (slot) {
-    requireUsable(slot, config.database);
-    report(
-      slot.activePid === null ? ok("slot", `"${name}" exists and is free`) : warning(
-        "slot",
-        `"${name}" is in use by process ${slot.activePid}`,
-        "If that is this pipeline, all is well; if not, stop the other reader or choose another slot_name",
-      ),
-    );
-  } else if (!config.auto_create_slot) {
-    report(failed(
-      "slot",
-      `There is no slot "${name}" and it must not be created`,
-      `Run: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); or set auto_create_slot to true`,
-    ));
-  } else report(ok("slot", `"${name}" does not exist and would be created`));
-  const takesSnapshot = config.snapshot.mode !== "never";
-  // Beside a slot that exists, a snapshot needs a temporary one.
-  const needed = (slot ? 0 : 1) + (slot && takesSnapshot ? 1 : 0);
-  const free = Number(counts.max_slots) - Number(counts.slots);
-  report(
-    free >= needed ? ok("free_slots", `${free} of ${counts.max_slots} replication slots are free`) : warning(
-      "free_slots",
-      `${free} of ${counts.max_slots} replication slots are free, and ${needed} may be needed`,
-      "Raise max_replication_slots and restart the server, or drop slots that nobody uses",
-    ),
-  );
-  const freeSenders = Number(counts.max_senders) - Number(counts.senders);
-  if (freeSenders < 1) {
-    report(failed(
-      "wal_senders",
-      `All ${counts.max_senders} WAL senders are in use`,
-      "Raise max_wal_senders and restart the server",
-    ));
-  }
-}
-
 function checkSelection(
   filter: TableFilter,
   all: readonly Table[],
@@ -190,7 +140,7 @@ function checkSelection(
 
 function checkPublication(
   publication: Publication,
-  { filter, config }: CheckedSource,
+  { filter, config, publicationPlan }: CheckedSource,
   all: readonly Table[],
   selected: readonly Table[],
   report: CheckReport,
@@ -213,6 +163,18 @@ function checkPublication(
         : `Choose another publication than "${config.publication}"`,
     ));
   } else report(ok("publication", `"${name}" exists and sends ${sent.length} of the selected tables`));
+  const unpublished = joining(publicationPlan, publication, all).filter((table) => !missing.includes(table));
+  if (unpublished.length > 0 && sent.length > 0) {
+    const isAdded = config.refresh_publication_on_start;
+    report(warning(
+      "publication_tables",
+      `"${name}" does not send ${list(unpublished.map(tableName))}, which a pattern selects` +
+        (isAdded === "never"
+          ? ""
+          : "; a start adds them" + (isAdded === "own" ? " if this source has created it" : "")),
+      `Run: ${shortened(addTablesStatement(name, unpublished))}`,
+    ));
+  }
   if (missingOperations.length > 0) {
     report(warning(
       "publication_operations",
@@ -238,6 +200,11 @@ async function checkNewPublication(
 ): Promise<void> {
   const { name, mode } = publicationPlan;
   const statement = createStatement(publicationPlan, facts, all);
+  if (facts.isStandby) {
+    const found = `There is no publication "${name}", and a standby can't create it`;
+    report(failed("publication", found, `Run on the primary: ${statement}`));
+    return;
+  }
   if (mode === "disabled") {
     report(
       failed(
@@ -381,77 +348,7 @@ function checkKeys(tables: readonly Table[], config: PostgresConfig, report: Che
   }
 }
 
-/** Settings by which the server gives up a slot that lags. */
-async function checkRetention(catalog: Catalog, report: CheckReport): Promise<void> {
-  const rows = await catalog.query(
-    "Cannot read the server's settings",
-    `SELECT name, setting, current_setting(name) AS text FROM pg_settings
-     WHERE name IN ('max_slot_wal_keep_size', 'idle_replication_slot_timeout')`,
-  );
-  for (const { name, setting, text } of rows) {
-    if (name === "max_slot_wal_keep_size" && setting !== "-1") {
-      report(
-        warning(
-          name,
-          `${text}: a slot that is further behind is lost`,
-          "Make it larger than the log of the longest stop",
-        ),
-      );
-    }
-    if (name === "idle_replication_slot_timeout" && setting !== "0") {
-      report(
-        warning(
-          name,
-          `${text}: a slot that nobody reads for longer is lost`,
-          "Make it longer than the longest stop",
-        ),
-      );
-    }
-  }
-}
-
 function published(publication: Publication, all: readonly Table[], filter: TableFilter): Table[] {
   const oids = new Set(publication.tables.map(({ oid }) => oid));
   return all.filter((table) => oids.has(table.oid) && filter.includes(table));
-}
-
-/** Runs one step; what it throws is its finding. */
-async function reported<T>(
-  name: string,
-  report: CheckReport,
-  step: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await step();
-  } catch (error) {
-    if (!(error instanceof ConnectorError)) throw error;
-    report(failed(name, error.message, error.hint, error.kind === "config" ? "config" : "environment"));
-    return undefined;
-  }
-}
-
-function ok(name: string, message: string): CheckFinding {
-  return { name, status: "ok", message };
-}
-
-function warning(name: string, message: string, hint?: string): CheckFinding {
-  return { name, status: "warning", message, hint };
-}
-
-function failed(
-  name: string,
-  message: string,
-  hint?: string,
-  blame: CheckFinding["blame"] = "environment",
-): CheckFinding {
-  return { name, status: "failed", message, hint, blame };
-}
-
-function list(names: readonly string[]): string {
-  const shown = names.slice(0, LISTED).map((name) => `"${name}"`).join(", ");
-  return names.length > LISTED ? `${shown} and ${names.length - LISTED} more` : shown;
-}
-
-function shortened(statement: string): string {
-  return statement.length > 300 ? `${statement.slice(0, 300)}…` : statement;
 }

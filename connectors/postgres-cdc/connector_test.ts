@@ -93,3 +93,28 @@ Deno.test("a slot that would go with a stop is refused with what to do instead",
   assert.match(error?.message ?? "", /pg_drop_replication_slot/);
   assert.equal(config.safeParse({ ...MINIMAL, drop_slot_on_stop: false }).success, true);
 });
+
+Deno.test("topics of schema changes and transactions are off, and take Debezium's spelling", () => {
+  const { schema_change_topic, transaction_topic } = config.parse(MINIMAL);
+  assert.deepEqual(schema_change_topic, { enabled: false, include_columns: true, schemas: [] });
+  assert.deepEqual(transaction_topic, {
+    enabled: false,
+    include_data_collections: true,
+    min_events_threshold: 0,
+  });
+  const upgraded = definition.upgradeConfig!({
+    provide_transaction_metadata: true,
+    transaction_topic: { topic_name: "t" },
+  });
+  assert.deepEqual(upgraded.config, { transaction_topic: { topic_name: "t", enabled: true } });
+  assert.equal(upgraded.notes.length, 1);
+});
+
+Deno.test("sizes and intervals of the slot's keys are checked", () => {
+  const refusal = (keys: Record<string, unknown>) =>
+    config.safeParse({ ...MINIMAL, ...keys }).error?.message ?? "";
+  assert.match(refusal({ max_wal_lag: "10" }), /such as 10GB/);
+  assert.match(refusal({ heartbeat_interval_secs: 3601 }), /3600/);
+  assert.match(refusal({ heartbeat_topic_prefix: "x" }), /heartbeat_topic_prefix/);
+  assert.equal(config.parse({ ...MINIMAL, max_wal_lag: "1.5 TB" }).max_wal_lag, "1.5 TB");
+});

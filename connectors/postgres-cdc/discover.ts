@@ -2,6 +2,7 @@
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { DiscoveredStream } from "../contract.ts";
 import type { Catalog, Table } from "./catalog.ts";
+import { type Publication, readPublication } from "./publication.ts";
 import { keyOf, StreamBook } from "./relations.ts";
 
 /** Every table that the role may read: partitioned ones once, with what would limit its capture. */
@@ -9,7 +10,9 @@ export async function discoverTables(
   catalog: Catalog,
   database: string,
   filter: TableFilter,
+  publicationName: string,
 ): Promise<DiscoveredStream[]> {
+  const publication = await readPublication(catalog, publicationName);
   const types = await catalog.types();
   const book = new StreamBook(database);
   const tables = await catalog.allTables();
@@ -21,9 +24,35 @@ export async function discoverTables(
         stream: book.stream(table, columns, keyOf(table, columns, [], undefined), table, types),
         estimatedRows: table.estimatedRows,
         syncModes: table.isLogged ? ["full_refresh", "incremental", "cdc"] : ["full_refresh"],
-        remarks: remarks(table),
+        remarks: [...remarks(table), ...publicationRemarks(table, publication)],
       };
     });
+}
+
+/** What a publication that exists leaves out of a table; nothing where there is none yet. */
+function publicationRemarks(table: Table, publication: Publication | undefined): string[] {
+  if (publication === undefined || !table.isLogged) return [];
+  const published = publication.tables.find(({ oid }) => oid === table.oid);
+  if (published === undefined) {
+    // Of a partitioned table its partitions are sent, unless the publication speaks of the root.
+    if (table.isPartitioned && !publication.viaRoot) {
+      return [`publication "${publication.name}" sends its changes under the names of its partitions`];
+    }
+    return [`publication "${publication.name}" does not send its changes`];
+  }
+  const found: string[] = [];
+  const missing = table.columns.filter(({ name, generated }) =>
+    generated === "" && published.columns !== undefined && !published.columns.includes(name)
+  );
+  if (missing.length > 0) {
+    found.push(
+      `publication "${publication.name}" leaves out ${missing.map(({ name }) => `"${name}"`).join(", ")}`,
+    );
+  }
+  if (published.rowFilter !== undefined) {
+    found.push(`publication "${publication.name}" sends only some of its rows`);
+  }
+  return found;
 }
 
 /** What keeps changes of a table from being captured, or limits what they bring. */

@@ -36,25 +36,24 @@ export async function monitorSlot(options: SlotMonitorOptions, signal: AbortSign
   while (!signal.aborted) {
     await clock.sleep(EVERY_MS, signal);
     if (signal.aborted) return;
-    let row;
+    let state;
     try {
       const found = await readSlot(catalog, slot);
       if (found && isLost(found)) return options.onLost(slotLost(found));
-      [row] = await catalog.query("Cannot read the state of the slot", STATE, [slot]);
+      state = await readSlotState(catalog, slot);
     } catch (error) {
       // The stream notices by itself when the server is gone.
       log.debug(error instanceof Error ? error.message : String(error));
       continue;
     }
-    if (row === undefined || signal.aborted) continue;
-    const retained = Number(row.retained ?? 0);
-    const status = row.wal_status ?? "reserved";
-    options.onServerLsn(parseLsn(row.server_lsn!));
+    if (state === undefined || signal.aborted) continue;
+    const { retainedBytes: retained, status, safeBytes } = state;
+    options.onServerLsn(state.serverLsn);
     metrics.set("slot_retained_bytes", retained);
-    metrics.set("replication_lag_bytes", Math.max(0, Number(row.lag ?? 0)));
+    metrics.set("replication_lag_bytes", state.lagBytes);
     metrics.set("slot_wal_status", WAL_STATUS.indexOf(status));
-    if (row.safe !== null) metrics.set("slot_safe_wal_bytes", Number(row.safe));
-    if (row.confirmed !== null) metrics.set("position_confirmed", Number(parseLsn(row.confirmed)));
+    if (safeBytes !== undefined) metrics.set("slot_safe_wal_bytes", safeBytes);
+    if (state.confirmedLsn !== undefined) metrics.set("position_confirmed", Number(state.confirmedLsn));
     if (maxBytes !== undefined && retained > maxBytes !== isBehind) {
       // Below it by a fifth before it is good again, so that one limit makes one warning.
       if (!isBehind || retained < maxBytes * 0.8) {
@@ -70,7 +69,7 @@ export async function monitorSlot(options: SlotMonitorOptions, signal: AbortSign
         } else log.info(`The server keeps only ${formatSize(retained)} of log for slot "${slot}" again`);
       }
     }
-    if (status === "unreserved" && Number(row.safe) <= 0) options.onEndangered();
+    if (status === "unreserved" && safeBytes !== undefined && safeBytes <= 0) options.onEndangered();
     if (status === "unreserved" !== isEndangered) {
       isEndangered = !isEndangered;
       if (isEndangered) {
@@ -84,6 +83,33 @@ export async function monitorSlot(options: SlotMonitorOptions, signal: AbortSign
       }
     }
   }
+}
+
+/** How a slot stands to the server's log. */
+export interface SlotState {
+  readonly serverLsn: bigint;
+  readonly confirmedLsn: bigint | undefined;
+  /** What the server keeps for it, and how much of that is not confirmed. */
+  readonly retainedBytes: number;
+  readonly lagBytes: number;
+  /** `reserved`, `extended`, `unreserved` or `lost`: PostgreSQL documentation, "pg_replication_slots", wal_status. */
+  readonly status: string;
+  /** How much more may be written until it may be lost; undefined: any amount. */
+  readonly safeBytes: number | undefined;
+}
+
+/** Asks the server; undefined when there is no such slot. */
+export async function readSlotState(catalog: Catalog, slot: string): Promise<SlotState | undefined> {
+  const [row] = await catalog.query("Cannot read the state of the slot", STATE, [slot]);
+  if (row === undefined) return undefined;
+  return {
+    serverLsn: parseLsn(row.server_lsn!),
+    confirmedLsn: row.confirmed === null ? undefined : parseLsn(row.confirmed),
+    retainedBytes: Math.max(0, Number(row.retained ?? 0)),
+    lagBytes: Math.max(0, Number(row.lag ?? 0)),
+    status: row.wal_status ?? "reserved",
+    safeBytes: row.safe === null ? undefined : Number(row.safe),
+  };
 }
 
 /** How far the log goes, what is kept for a slot and how much more may come until it is lost (null: any amount). */

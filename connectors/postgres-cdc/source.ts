@@ -79,7 +79,8 @@ class PostgresSource implements Source {
   }
 
   async discover(): Promise<readonly DiscoveredStream[]> {
-    return await discoverTables(this.#catalog, this.#endpoint.database, this.#filter);
+    const { publication } = this.#config;
+    return await discoverTables(this.#catalog, this.#endpoint.database, this.#filter, publication);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

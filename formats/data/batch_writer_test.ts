@@ -66,6 +66,12 @@ function insert(writer: BatchWriter, id: number, padding = "", own?: Uint8Array)
 function writeAsSource(writer: BatchWriter, record: DataRecord): void {
   const { stream, operation, before, after, order } = record;
   const [, group, digits, suffix] = /^(.*)\/(\d{16})(.*)$/s.exec(order ?? "") ?? [];
+  const { snapshot, transaction, ...own } = record.source ?? {};
+  if (transaction !== undefined) {
+    const { id, total_order, data_collection_order } = transaction as Row;
+    const opening = utf8(`,"transaction":{"id":${JSON.stringify(id)},"total_order":`);
+    writer.transactionOfNext(opening, total_order as number, data_collection_order as number);
+  }
   writer.begin(stream, operation, record.timeMicros, group, Number(digits), suffix || undefined);
   if (record.key instanceof Uint8Array) writer.key(record.key, true);
   for (const [part, value] of [["before", before], ["after", after]] as const) {
@@ -85,7 +91,6 @@ function writeAsSource(writer: BatchWriter, record: DataRecord): void {
     }
     writer.endRow();
   }
-  const { snapshot, ...own } = record.source ?? {};
   if (snapshot !== undefined) writer.snapshotMarker = snapshot as SnapshotMarker;
   if (record.headers) writer.headers(record.headers);
   const members = Object.entries(own);

@@ -241,6 +241,13 @@ export function keyFromRows(
 
 const MARKERS = ["first", "first_in_data_collection", "last", "last_in_data_collection", "incremental"];
 
+/** The place of a change in its transaction. */
+const place: fc.Arbitrary<Row> = fc.record({
+  id: fc.constantFrom("571:24023320", 'a"b:1'),
+  total_order: fc.nat(),
+  data_collection_order: fc.nat(),
+}, { noNullPrototype: true });
+
 /** A change of a random table, as a CDC source would write it. */
 export const anyChange: fc.Arbitrary<DataRecord> = table.chain(({ stream, row }) =>
   fc.record({
@@ -249,7 +256,8 @@ export const anyChange: fc.Arbitrary<DataRecord> = table.chain(({ stream, row })
     before: fc.option(row, { nil: undefined }),
     after: row,
     marker: fc.option(fc.constantFrom(...MARKERS), { nil: undefined }),
-  }).map(({ common, operation, before, after, marker }) => {
+    transaction: fc.option(place, { nil: undefined }),
+  }).map(({ common, operation, before, after, marker, transaction }) => {
     const rows = {
       before: operation === "update" || operation === "delete" || operation === "tombstone"
         ? before
@@ -258,7 +266,10 @@ export const anyChange: fc.Arbitrary<DataRecord> = table.chain(({ stream, row })
     };
     const absent = stream.columns!.map(({ name }) => name).filter((name) => !Object.hasOwn(after, name));
     const unavailable = operation === "update" && absent.length > 0 ? absent : undefined;
-    const own = operation === "snapshot" && marker ? { snapshot: marker, ...common.source } : common.source;
+    const marked = operation === "snapshot" && marker
+      ? { snapshot: marker, ...common.source }
+      : common.source;
+    const own = transaction ? { ...marked, transaction } : marked;
     const key = operation === "truncate" ? undefined : keyFromRows({ stream, ...rows });
     return whole({ stream, operation, ...rows, key, unavailable, ...common, source: own });
   })
