@@ -2,9 +2,10 @@
  * What the server knows about tables and types, asked over one control connection that is opened when it is needed
  * and opened again when it was lost: it may be idle for days.
  */
+import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Clock } from "../contract.ts";
 import { Connection, type TextRow } from "./connection.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { describeEndpoint, type Endpoint } from "./endpoint.ts";
 import { parseLsn } from "./lsn.ts";
 import { TYPE_QUERY, TypeCatalog, type TypeOptions } from "./types/mod.ts";
 
@@ -64,6 +65,9 @@ export interface ServerFacts {
   readonly encoding: string;
 }
 
+/** How long an answer may take: what is asked here takes the server a moment, so longer means that it is gone. */
+const ANSWER_MS = 20_000;
+
 export class Catalog implements AsyncDisposable {
   readonly #endpoint: Endpoint;
   readonly #clock: Clock;
@@ -90,13 +94,23 @@ export class Catalog implements AsyncDisposable {
   ): Promise<TextRow[]> {
     const interrupted = this.#interrupted.signal;
     const connection = await this.#open();
+    const answered = new AbortController();
+    let isLate = false;
+    this.#clock.sleep(ANSWER_MS, answered.signal).then(() => {
+      if (answered.signal.aborted) return;
+      isLate = true;
+      connection.destroy();
+    });
     try {
       return await connection.query(tried, sql, values);
     } catch (error) {
+      if (isLate) throw notAnswered(tried, this.#endpoint);
       if (!connection.isLost || interrupted.aborted) throw error;
       // It may have been gone for long without our knowing.
       this.#connection = undefined;
       return await (await this.#open()).query(tried, sql, values);
+    } finally {
+      answered.abort();
     }
   }
 
@@ -266,4 +280,12 @@ export function lacksIdentity({ replicaIdentity, primaryKey, isLogged }: Table):
 /** `public.orders`, for messages. */
 export function tableName({ schema, name }: Pick<Table, "schema" | "name">): string {
   return `${schema}.${name}`;
+}
+
+/** A connection that is open at both ends and dead: without a deadline the stream would wait behind it for ever. */
+function notAnswered(tried: string, endpoint: Endpoint): ConnectorError {
+  return new ConnectorError(
+    `${tried} on ${describeEndpoint(endpoint)}: no answer within ${ANSWER_MS / 1000} s`,
+    { code: "connection_timeout", hint: "The connection is dead or the server hangs; it is opened again" },
+  );
 }

@@ -3,6 +3,8 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import { startPostgres } from "../../tests/servers/postgres.ts";
 import { startProxy } from "../../tests/servers/proxy.ts";
+import { Catalog } from "./catalog.ts";
+import { endpointOf } from "./endpoint.ts";
 import { parseLsn } from "./lsn.ts";
 import type { Value } from "../../formats/data/value.ts";
 import { configFor, Reader, serverRows, sortedRows, testContext, text, waitForSlot } from "./testing.ts";
@@ -397,3 +399,23 @@ async function dropSlot(pg: Parameters<typeof waitForSlot>[0]): Promise<void> {
 async function pause(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+Deno.test("a control connection that is dead at both ends is noticed, so nothing waits behind it for ever", async () => {
+  await using pg = await startPostgres();
+  await using proxy = await startProxy({ target: pg });
+  const { user, password, database } = pg;
+  const config = configFor({ host: proxy.host, port: proxy.port, user, password, database });
+  const { clock } = testContext();
+  // The twenty seconds that an answer may take pass quickly.
+  const hurried = {
+    ...clock,
+    sleep: (ms: number, signal?: AbortSignal) => clock.sleep(Math.min(ms, 200), signal),
+  };
+  await using catalog = new Catalog(endpointOf(config, "test"), hurried, config);
+  await catalog.facts();
+  proxy.swallow();
+  await assert.rejects(
+    () => catalog.facts(),
+    (error) => error instanceof ConnectorError && error.code === "connection_timeout" && error.retryable,
+  );
+});
