@@ -45,8 +45,6 @@ const patterns = (what: string) =>
     `${what}: exact, with * and ?, or a /regular expression/`,
   );
 
-const NOT_YET = "not in this build yet";
-
 const snapshot = z.strictObject({
   mode: z.enum(["initial", "always", "never", "no_data", "when_needed", "initial_only"], {
     error: ({ input }) =>
