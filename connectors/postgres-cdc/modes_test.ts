@@ -97,7 +97,8 @@ Deno.test("streams with full_refresh are read in the snapshot only; the others g
     { name: "b", sync_mode: "incremental" },
   ] as const;
   await using reader = new Reader(configFor(pg), undefined, testContext({ streams }));
-  assert.deepEqual((await reader.atLeast(2)).map(({ stream }) => stream.name), ["a", "b"]);
+  // Tables are read side by side.
+  assert.deepEqual((await reader.atLeast(2)).map(({ stream }) => stream.name).sort(), ["a", "b"]);
   const records = await changes(
     reader,
     pg,
