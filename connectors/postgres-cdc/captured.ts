@@ -1,6 +1,6 @@
 /** Which tables a run captures: the keys of the configuration against what the publication sends. */
 import { ConnectorError } from "../../formats/data/errors.ts";
-import { type TableFilter, tableFilter } from "../_cdc/table_filter.ts";
+import { type TableFilter, tableFilter, type TableName } from "../_cdc/table_filter.ts";
 import type { DocumentStore, Logger, StreamSelection } from "../contract.ts";
 import { type Catalog, type ServerFacts, type Table, tableName } from "./catalog.ts";
 import type { PostgresConfig } from "./connector.ts";
@@ -13,6 +13,7 @@ import {
   type PublicationPlan,
   readPublication,
 } from "./publication.ts";
+import { signalTable } from "./signals.ts";
 import type { SnapshotTable } from "./snapshot_plan.ts";
 
 /** The tables that the configuration and the `streams` of the pipeline file select. */
@@ -42,7 +43,7 @@ export function publicationPlan(
   return {
     name: publication,
     mode: auto_create_publication ? publication_autocreate_mode : "disabled",
-    filter,
+    filter: withTable(filter, signalTable(config)),
     wholeSchemas: onlySchemas ? schemas : [],
   };
 }
@@ -55,6 +56,20 @@ export interface PublicationRefresh {
 
 /** The name of the publication that this source has created last. */
 const CREATED = "created_publication";
+
+/** The signal table must be published, whether or not anybody wants its rows. */
+function withTable(
+  filter: TableFilter,
+  table: { readonly schema: string; readonly name: string } | undefined,
+): TableFilter {
+  if (table === undefined) return filter;
+  const isIt = ({ schema, name }: TableName) => schema === table.schema && name === table.name;
+  return {
+    ...filter,
+    includes: (each) => isIt(each) || filter.includes(each),
+    exact: [...filter.exact, table],
+  };
+}
 
 /**
  * The publication that the stream is read through: created, and tables added, where that is needed and allowed.

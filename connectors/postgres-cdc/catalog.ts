@@ -72,11 +72,14 @@ export class Catalog implements AsyncDisposable {
   readonly #endpoint: Endpoint;
   readonly #clock: Clock;
   readonly #typeOptions: TypeOptions;
+  readonly #session: string | undefined;
   #connection: Promise<Connection> | undefined;
   #types: TypeCatalog | undefined;
   #interrupted = new AbortController();
 
-  constructor(endpoint: Endpoint, clock: Clock, typeOptions: TypeOptions) {
+  /** @param session a statement that each connection begins with */
+  constructor(endpoint: Endpoint, clock: Clock, typeOptions: TypeOptions, session?: string) {
+    this.#session = session;
     this.#endpoint = endpoint;
     this.#clock = clock;
     this.#typeOptions = typeOptions;
@@ -118,9 +121,15 @@ export class Catalog implements AsyncDisposable {
     const current = await this.#connection?.catch(() => undefined);
     if (current && !current.isLost) return current;
     current?.destroy();
-    this.#connection = Connection.open(this.#endpoint, this.#clock, "sql", this.#interrupted.signal);
+    this.#connection = this.#connect();
     this.#connection.catch(() => {});
     return await this.#connection;
+  }
+
+  async #connect(): Promise<Connection> {
+    const connection = await Connection.open(this.#endpoint, this.#clock, "sql", this.#interrupted.signal);
+    if (this.#session !== undefined) await connection.query("Cannot prepare the connection", this.#session);
+    return connection;
   }
 
   /** The control connection itself, for what it knows of how it came about. */

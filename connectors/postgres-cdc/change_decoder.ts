@@ -66,6 +66,14 @@ export interface DecoderExtras {
   readonly schemaChanges?: SchemaChangeTopic;
   readonly wanted?: WantedChanges;
   readonly transactions?: TransactionMetadata;
+  readonly incremental?: StreamWatcher;
+}
+
+/** Who has to know what the stream brings beside the records: incremental_snapshot.ts. */
+export interface StreamWatcher {
+  /** A transaction begins; `group` is that of its records' order. */
+  begin(group: string, xid: number): void;
+  message(prefix: string, content: Uint8Array): void;
 }
 
 const COPY_DATA = FRAME.copyData;
@@ -137,12 +145,14 @@ export class ChangeDecoder {
 
   readonly #schemaChanges: SchemaChangeTopic | undefined;
   readonly #transactions: TransactionMetadata | undefined;
+  readonly #incremental: StreamWatcher | undefined;
 
   constructor(
     writer: BatchWriter,
     start: StreamPoint,
-    { schemaChanges, transactions, wanted = PLAIN_CHANGES }: DecoderExtras = {},
+    { schemaChanges, transactions, incremental, wanted = PLAIN_CHANGES }: DecoderExtras = {},
   ) {
+    this.#incremental = incremental;
     this.#transactions = transactions;
     this.#writer = writer;
     this.#schemaChanges = schemaChanges;
@@ -314,6 +324,7 @@ export class ChangeDecoder {
     this.#ownText = sourceMembers(this.#lastCommit, commitLsn, xid);
     this.#own = utf8.encode(this.#ownText);
     this.#transactions?.open(xid, commitLsn);
+    this.#incremental?.begin(this.#group, xid);
   }
 
   #commit(view: DataView, at: number): void {
@@ -394,7 +405,9 @@ export class ChangeDecoder {
     if (isTransactional) {
       this.#expectTransaction();
       const index = this.#index++;
-      if (index < this.#skipBelow || !isWanted) return;
+      if (index < this.#skipBelow) return;
+      this.#incremental?.message(prefix, content);
+      if (!isWanted) return;
       const place = { timeMicros: this.#timeMicros, group: this.#group, index };
       return writeMessage(this.#writer, this.#messageStream, prefix, content, place, this.#own);
     }
@@ -403,6 +416,7 @@ export class ChangeDecoder {
     if (this.#resumeLsn !== undefined || lsn <= this.#lsn) return;
     this.#lsn = lsn;
     if (lsn > this.receivedLsn) this.receivedLsn = lsn;
+    this.#incremental?.message(prefix, content);
     if (!isWanted) return;
     const own = utf8.encode(sourceMembers(this.#lastCommit, lsn, null));
     const place = { timeMicros: sentAt + EPOCH_MICROS, group: sortableLsn(lsn - 1n), index: 0 };

@@ -2,6 +2,7 @@
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { CheckReport, Clock } from "../contract.ts";
 import { type Catalog, lacksIdentity, type ServerFacts, type Table, tableName } from "./catalog.ts";
+import { checkSignals } from "./check_signals.ts";
 import { Connection, quoteIdentifier } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { checkHeartbeat, checkSlot } from "./check_slot.ts";
@@ -61,6 +62,7 @@ export async function checkSource(source: CheckedSource, report: CheckReport): P
     report,
     endpoint.user,
   );
+  if (isStreaming) checkSignals(config, all, publication, report);
   if (isStreaming) checkKeys(publication ? published(publication, all, filter) : selected, config, report);
   const sent = publication?.tables ?? selected;
   await reported("replica_identity_autoset", report, () => checkIdentities(source, sent, report));

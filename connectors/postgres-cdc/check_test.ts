@@ -150,3 +150,22 @@ Deno.test("discover() lists tables with columns, keys and what limits their capt
   assert.deepEqual(parts.remarks, []);
   assert.deepEqual(unlogged.syncModes, ["full_refresh"]);
 });
+
+Deno.test("check() mends what signals need, statement by statement", async () => {
+  await using pg = await startPostgres();
+  await pg.query("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION rivven_pub FOR TABLE t");
+  const config = configFor(pg, { signal: { enabled: true } });
+  for (
+    const statement of [/^CREATE TABLE "public"."rivven_signal"/, /^ALTER PUBLICATION "rivven_pub" ADD TABLE/]
+  ) {
+    const findings = await check(config);
+    assert.deepEqual(failures(findings), ["signal_table"]);
+    const hint = findings.get("signal_table")!.hint!.replace("Run: ", "");
+    assert.match(hint, statement);
+    await pg.query(hint);
+  }
+  assert.equal((await check(config)).get("signal_table")!.status, "ok");
+  await pg.query("ALTER TABLE rivven_signal DROP data");
+  await pg.query((await check(config)).get("signal_table")!.hint!.replace("Run: ", ""));
+  assert.deepEqual(failures(await check(config)), []);
+});

@@ -6,6 +6,8 @@ import { addressText, isSocket, serversOf, socketPath } from "./address.ts";
 import { completeLogin } from "./login.ts";
 import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_keys.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
+import { type SignalConfig, signalKeys } from "./signal_keys.ts";
+import { signalFile } from "./signals.ts";
 import { type SlotConfig, slotKeys } from "./slot_keys.ts";
 import { type StreamConfig, streamKeys, upgradeStreamKeys } from "./stream_keys.ts";
 import type { TransactionTopic } from "./transaction_metadata.ts";
@@ -13,7 +15,7 @@ import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
 import example from "./example.gen.ts";
 
 /** A validated configuration, all defaults filled in. */
-export interface PostgresConfig extends TypeOptions, LoginConfig, SlotConfig, StreamConfig {
+export interface PostgresConfig extends TypeOptions, LoginConfig, SignalConfig, SlotConfig, StreamConfig {
   readonly slot_name: string;
   readonly auto_create_slot: boolean;
   readonly drop_slot_on_stop: boolean;
@@ -151,6 +153,7 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
       "Only of tables in these schemas, by exact name; empty: of all captured tables",
     ),
   }).prefault({}).describe("Records of changed tables"),
+  ...signalKeys,
   ...slotKeys,
   ...streamKeys,
   transaction_topic: z.strictObject({
@@ -199,12 +202,14 @@ const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
 
 export default definition;
 
-/** The servers, by port or socket file, and the files that `tls` names: nothing else. */
+/** The servers, by port or socket file, and the files that `tls` and `signal` name: nothing else. */
 function permissions(config: PostgresConfig): Permissions {
   const servers = serversOf(config);
   const sockets = servers.filter(isSocket).map(socketPath);
   const { ca_cert_path, client_cert_path, client_key_path } = config.tls;
-  const files = [ca_cert_path, client_cert_path, client_key_path].filter((path) => path !== undefined);
+  const files = [ca_cert_path, client_cert_path, client_key_path, signalFile(config)].filter((path) =>
+    path !== undefined
+  );
   const net = servers.map((server) => isSocket(server) ? `unix:${socketPath(server)}` : addressText(server));
   const read = [...sockets, ...files];
   return { net, ...(read.length > 0 ? { read } : {}), ...(sockets.length > 0 ? { write: sockets } : {}) };

@@ -118,3 +118,12 @@ Deno.test("sizes and intervals of the slot's keys are checked", () => {
   assert.match(refusal({ heartbeat_topic_prefix: "x" }), /heartbeat_topic_prefix/);
   assert.equal(config.parse({ ...MINIMAL, max_wal_lag: "1.5 TB" }).max_wal_lag, "1.5 TB");
 });
+
+Deno.test("the file channel needs its file, and the worker may read it; other channels are refused with the reason", () => {
+  const signal = { enabled: true, enabled_channels: ["file"] };
+  assert.match(config.safeParse({ ...MINIMAL, signal }).error?.message ?? "", /The file channel needs it/);
+  const parsed = config.parse({ ...MINIMAL, signal: { ...signal, file: "/etc/signals" } });
+  assert.deepEqual(definition.permissions(parsed, "source").read, ["/etc/signals"]);
+  const { error } = config.safeParse({ ...MINIMAL, signal: { enabled: true, enabled_channels: ["topic"] } });
+  assert.match(error?.message ?? "", /reads no topics/);
+});

@@ -21,6 +21,10 @@ export interface RowContext {
   readonly group: string;
   /** What the first row says in `source.snapshot`; undefined: nothing special. */
   readonly firstMarker: () => SnapshotMarker | undefined;
+  /** What every row says that nothing special is said of. */
+  readonly marker?: SnapshotMarker;
+  /** The number of the first row; 0 unless told. */
+  readonly firstIndex?: number;
 }
 
 /** A row that is kept back: its line and its number in the lane. */
@@ -41,13 +45,14 @@ export class CopyReader {
   readonly #writer: BatchWriter;
   readonly #context: RowContext;
   readonly #columns: readonly WriterColumn[];
-  #index = 0;
+  #index: number;
 
   constructor(wire: Wire, writer: BatchWriter, context: RowContext) {
     this.#wire = wire;
     this.#writer = writer;
     this.#context = context;
     this.#columns = writerColumns(context.stream);
+    this.#index = context.firstIndex ?? 0;
   }
 
   /** Writes what has arrived of the answer to one statement. */
@@ -108,7 +113,7 @@ export class CopyReader {
   ): void {
     const { stream, writers, own, timeMicros, group } = this.#context;
     writer.begin(stream, "snapshot", timeMicros, group, index);
-    writer.snapshotMarker = marker;
+    writer.snapshotMarker = marker ?? this.#context.marker;
     writer.beginRow("after");
     writeCopyRow(writer, this.#columns, writers, bytes, start, end, (place, error) => {
       throw unreadableValue(stream, place, error);

@@ -62,6 +62,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     hint: "Another process reads from this slot: stop it, or give this source a slot_name of its own",
   },
   "55000": { code: "state_server", hint: "`check` says which server setting is needed", retryable: false },
+  "55P03": { code: "conflict_locked", hint: "Another session has locked the table: pg_locks says which one" },
   "57P01": {
     code: "connection_shutdown",
     hint: "The server was told to stop; the pipeline goes on when it is back",

@@ -2,6 +2,7 @@
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Position } from "../../formats/data/batch.ts";
 import type { StreamPoint } from "./change_decoder.ts";
+import type { IncrementalState } from "./incremental_snapshot.ts";
 import { formatLsn, parseLsn } from "./lsn.ts";
 import type { UnitProgress } from "./snapshot_plan.ts";
 
@@ -21,6 +22,8 @@ export interface PostgresPosition extends Position {
   readonly last?: string;
   /** Present until the snapshot is complete, and for good where nothing comes behind it. */
   readonly snapshot?: SnapshotProgress;
+  /** Present while signals have asked for tables, or as long as a signal file is read. */
+  readonly incremental?: IncrementalState;
 }
 
 export type SnapshotProgress = {

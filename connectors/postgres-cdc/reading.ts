@@ -7,7 +7,9 @@
  * is simply taken again, nothing has to be dropped, and a slot that an administrator has made is good as well.
  */
 import { batchFromData } from "../../formats/data/batch.ts";
+import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
+import type { Stream } from "../../formats/data/stream.ts";
 import type { Json } from "../../formats/data/value.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { Batch, Position, SourceContext } from "../contract.ts";
@@ -19,6 +21,8 @@ import { Connection } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { beat } from "./heartbeat.ts";
+import { incrementalSnapshots } from "./incremental.ts";
+import type { IncrementalSnapshots, IncrementalState } from "./incremental_snapshot.ts";
 import { formatLsn } from "./lsn.ts";
 import type { RelationMessage } from "./pgoutput.ts";
 import {
@@ -35,6 +39,7 @@ import { Replication } from "./replication.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
 import { type Place, SchemaHistory } from "./schema_history.ts";
 import { requireFailover, requireServer } from "./server.ts";
+import { signalTable } from "./signals.ts";
 import { createSlot, dropSlot, enableFailover, isLost, readSlot, slotLost, slotOfStandby } from "./slot.ts";
 import { monitorSlot } from "./slot_monitor.ts";
 import { measured } from "./source_metrics.ts";
@@ -44,7 +49,7 @@ import { rowRules, warnAboutKey } from "./row_rules.ts";
 import { missingOption, originOption } from "./plugin_options.ts";
 import { TransactionMetadata } from "./transaction_metadata.ts";
 import { wantedChanges } from "./wanted.ts";
-import { readSnapshot, streamOf } from "./snapshot.ts";
+import { type Announced, readSnapshot, streamOf } from "./snapshot.ts";
 import { sourceMembers } from "./source_members.ts";
 import type { EarlierSnapshot, StoredPlan } from "./snapshot_plan.ts";
 import { decideStart, slotMissing, type StartPlan } from "./start.ts";
@@ -162,7 +167,8 @@ export class Reading {
       yield* this.#tablesWithoutRows(run, publication, start);
     }
     log.info(`Streaming from ${formatLsn(start.lsn)}`, { slot: slot_name, publication: publication.name });
-    yield* this.#stream(run, publication, await this.#replicationConnection(), slot_name, start);
+    const connection = await this.#replicationConnection();
+    yield* this.#stream(run, publication, connection, slot_name, start, saved?.incremental);
   }
 
   /** Rows as they are now and then the end; needs neither slot nor publication, and leaves nothing behind. */
@@ -263,7 +269,7 @@ export class Reading {
   }
 
   async *#readTables(
-    { facts, history, book, origin }: Run,
+    run: Run,
     publication: Publication | undefined,
     { shownLsn, resumeAt, isFinite, exported, earlier }: {
       readonly shownLsn: bigint;
@@ -274,6 +280,7 @@ export class Reading {
       readonly earlier?: EarlierSnapshot;
     },
   ): AsyncGenerator<Batch> {
+    const { facts, history, book, origin } = run;
     const { batchWriter, clock, log, state } = this.#context;
     const { parallel_tables, batch_size, throttle_delay_ms, query_timeout_secs } = this.#config.snapshot;
     const attempt = await this.#nextAttempt();
@@ -307,15 +314,7 @@ export class Reading {
       newWriter: batchWriter,
       types,
       book,
-      announce: async (stream, to, { timeMicros, own }) => {
-        const news = book.news(stream);
-        if (!news) return;
-        news.announce(snapshotPlace(resumeAt));
-        await history.save(0n);
-        // Rows are in the group of the attempt, which is at least 1.
-        const [group, index] = ["0".repeat(16), 0];
-        news.write(to, this.#schemaChanges, { timeMicros, lsn: shownLsn, group, index, own });
-      },
+      announce: this.#announcer(run, snapshotPlace(resumeAt), shownLsn),
       tables,
       snapshotName: exported?.snapshotName,
       // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for
@@ -381,6 +380,19 @@ export class Reading {
     }
     await history.save(0n);
     yield batchFromData(writer.finish(position));
+  }
+
+  /** Writes what has to be said of a Stream before its first row in a snapshot. */
+  #announcer({ book, history }: Pick<Run, "book" | "history">, place: Place, lsn = place.lsn) {
+    return async (stream: Stream, to: BatchWriter, { timeMicros, own }: Announced): Promise<void> => {
+      const news = book.news(stream);
+      if (!news) return;
+      news.announce(place);
+      await history.save(0n);
+      // Rows are in the group of the attempt, which is at least 1.
+      const [group, index] = ["0".repeat(16), 0];
+      news.write(to, this.#schemaChanges, { timeMicros, lsn, group, index, own });
+    };
   }
 
   /** Ends a snapshot that is of no use any more, because the stream behind it is lost. */
@@ -463,14 +475,17 @@ export class Reading {
   // ---- the stream -------------------------------------------------------------------------------------------------
 
   async *#stream(
-    { facts, writer, history, book, origin }: Run,
+    run: Run,
     publication: Publication,
     connection: Connection,
     slot: string,
     start: StreamPoint,
+    wanted?: IncrementalState,
   ): AsyncGenerator<Batch> {
+    const { facts, writer, history, book, origin } = run;
     const { clock, log, metrics } = this.#context;
     const { slot_max_retries, slot_retry_delay_ms, status_update_interval_ms } = this.#config;
+    const incremental = this.#incremental(run, start, wanted);
     const done = new AbortController();
     let beside: Promise<unknown> | undefined;
     try {
@@ -491,6 +506,7 @@ export class Reading {
         extras: {
           schemaChanges: this.#schemaChanges,
           transactions: this.#transactions,
+          incremental,
           wanted: wantedChanges(this.#config),
         },
         pluginOptions: originOption(this.#config),
@@ -506,7 +522,7 @@ export class Reading {
       });
       const over = AbortSignal.any([this.#signal, done.signal]);
       if (!this.#context.preview) beside = this.#runBeside(replication, slot, over);
-      yield* replication.read();
+      yield* incremental?.through(replication.read(), () => replication.hurry()) ?? replication.read();
     } finally {
       this.#replication = undefined;
       connection.destroy();
@@ -544,6 +560,33 @@ export class Reading {
     ]);
   }
 
+  /** Snapshots that signals ask for; undefined: nobody may. */
+  #incremental(
+    { facts, origin, book, history }: Run,
+    start: StreamPoint,
+    saved: IncrementalState | undefined,
+  ): IncrementalSnapshots | undefined {
+    const config = this.#config;
+    const { preview } = this.#context;
+    if (preview || !config.signal.enabled) return undefined;
+    return incrementalSnapshots({
+      config,
+      context: this.#context,
+      endpoint: this.#endpoint,
+      filter: this.#filter,
+      tables: {
+        facts,
+        book,
+        load: (table) => history.load(table),
+        nextAttempt: () => this.#nextAttempt(),
+      },
+      announce: this.#announcer({ book, history }, start),
+      position: streamPosition(origin, start),
+      saved,
+      signal: this.#signal,
+    });
+  }
+
   /** Makes a Relation of what the stream announces; the catalog is asked again when it says otherwise. */
   async #relations(
     publication: Publication,
@@ -563,6 +606,9 @@ export class Reading {
     const expected = new Set(publication.tables.map(({ oid }) => oid));
     const { log } = this.#context;
     const warned = new Set<string>();
+    const signals = signalTable(this.#config);
+    const isSignalTable = ({ schema, name }: RelationMessage) =>
+      schema === signals?.schema && name === signals.name;
     return async (message, typesAreStale) => {
       let table = tables.get(message.oid);
       if (seen.has(message.oid) || !table || !agrees(table, message)) {
@@ -572,7 +618,7 @@ export class Reading {
       seen.add(message.oid);
       if (typesAreStale) await this.#catalog.refreshTypes();
       const types = await this.#catalog.learnTypes(message.columns.map(({ type }) => type));
-      const isSelected = this.#filter.streams(message);
+      const isSelected = this.#filter.streams(message) || isSignalTable(message);
       if (isSelected) await history.load(message);
       if (isSelected && !expected.has(message.oid)) {
         expected.add(message.oid);

@@ -142,6 +142,12 @@ export class Replication {
     });
   }
 
+  /** Asks the server how far it is: where nothing else comes, an empty batch says it soon. */
+  hurry(): void {
+    this.#answerWanted = true;
+    this.#sendStatus(true);
+  }
+
   /** Batches from `start` on, until `signal` is aborted. Throws when the stream can't go on. */
   async *read(): AsyncGenerator<Batch> {
     const { connection, signal, slot } = this.#options;

@@ -256,14 +256,21 @@ const isFinish = ({ stream }: DataRecord) => stream.name === "finish";
  * update of a row that it does not have makes one. Tables without key are left out.
  */
 export function upsert(records: Iterable<DataRecord>, tables: Tables = new Map()): Tables {
-  for (const { stream, operation, key, after, unavailable } of records) {
+  // Of a row whose key has changed: a value that was not sent is in the row that went before.
+  let gone: Record<string, Value> | undefined;
+  for (const { stream, operation, key, after, unavailable, source } of records) {
     if (key === undefined) continue;
     const name = `${stream.namespace}.${stream.name}`;
     const rows = tables.get(name) ?? new Map<string, Record<string, Value>>();
     tables.set(name, rows);
     const id = text(key as Record<string, Value>);
-    if (operation === "delete") rows.delete(id);
-    else rows.set(id, { ...(unavailable ? rows.get(id) : {}), ...after as Record<string, Value> });
+    if (operation === "delete") {
+      gone = source?.key_changed ? rows.get(id) : undefined;
+      rows.delete(id);
+      continue;
+    }
+    const kept = unavailable ? { ...rows.get(id), ...(operation === "insert" ? gone : {}) } : {};
+    rows.set(id, { ...kept, ...after as Record<string, Value> });
   }
   return tables;
 }

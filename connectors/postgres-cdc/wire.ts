@@ -20,6 +20,7 @@ export const FRAME = {
   copyDone: 0x63, // c
   copyOut: 0x48, // H
   copyBoth: 0x57, // W
+  dataRow: 0x44, // D
 } as const;
 
 /** What an ErrorResponse says (protocol, "Error and Notice Message Fields"). */
@@ -244,6 +245,18 @@ export class Wire {
       message: fields.get("M") ?? "unknown error",
       hint: fields.get("H"),
     };
+  }
+
+  /** The current frame, which is a DataRow: its values as text. Not for hot paths. */
+  dataRow(): (string | null)[] {
+    let at = this.frameStart + 2;
+    return Array.from({ length: this.view.getInt16(this.frameStart) }, () => {
+      const size = this.view.getInt32(at);
+      at += 4;
+      if (size < 0) return null;
+      at += size;
+      return decoder.decode(this.bytes.subarray(at - size, at));
+    });
   }
 
   /** Sends a simple query (frame Q). */
