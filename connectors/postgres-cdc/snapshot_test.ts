@@ -181,7 +181,7 @@ Deno.test("at most one statement's rows come again behind an interruption, of a 
 Deno.test("what an interrupted snapshot can't go on with is read again: a rewritten table, one without key", async () => {
   await using pg = await startPostgres({ fsync: false });
   await pg.query(`
-    CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, '' FROM generate_series(1, 60000) i;
+    CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, '' FROM generate_series(1, 9000) i;
     CREATE TABLE b (id int, v text); INSERT INTO b SELECT i, '' FROM generate_series(1, 30000) i;
     ALTER TABLE b REPLICA IDENTITY FULL
   `);
@@ -195,8 +195,8 @@ Deno.test("what an interrupted snapshot can't go on with is read again: a rewrit
   await pg.query("VACUUM FULL a");
   await using second = new Reader(config, first.position, context);
   const rows = (name: string) => second.records.filter(({ stream }) => stream.name === name).length;
-  await second.atLeast(90_000);
-  assert.deepEqual([rows("a"), rows("b")], [60_000, 30_000]);
+  await second.atLeast(39_000);
+  assert.deepEqual([rows("a"), rows("b")], [9000, 30_000]);
 });
 
 Deno.test("select_overrides chooses rows and values; a table that is not read is a mistake", async () => {
@@ -245,7 +245,8 @@ Deno.test("the throttle pauses between two statements", async () => {
   let slept = 0;
   const clock = {
     ...context.clock,
-    sleep: (ms: number) => {
+    sleep: (ms: number, signal?: AbortSignal) => {
+      if (ms !== 5000) return context.clock.sleep(ms, signal); // deadlines of answers
       slept += ms;
       return Promise.resolve();
     },
