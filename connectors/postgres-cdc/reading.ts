@@ -4,7 +4,7 @@
  *
  * A slot that exists already can't export a snapshot. A temporary slot beside it can: its consistent point lies behind
  * what the permanent slot has confirmed, and the permanent slot is read from that point on. So an interrupted snapshot
- * is simply taken again, nothing has to be dropped, and a slot that an administrator has made is good as well.
+ * goes on with another one, nothing has to be dropped, and a slot that an administrator has made is good as well.
  */
 import { batchFromData } from "../../formats/data/batch.ts";
 import type { BatchWriter } from "../../formats/data/batch_writer.ts";
@@ -295,7 +295,10 @@ export class Reading {
       tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
     );
     for (const { table } of tables) await history.load(table);
-    log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, { attempt });
+    log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, {
+      attempt,
+      ...(earlier ? { goesOnWith: earlier.plan.id } : {}),
+    });
     const position = streamPosition(origin, resumeAt);
     const reading = (progress: Partial<SnapshotProgress>): PostgresPosition => ({
       ...position,

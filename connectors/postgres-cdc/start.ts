@@ -50,7 +50,7 @@ export function decideStart(
       ? ""
       : `, confirmed up to ${formatLsn(slot.confirmedLsn)}`;
     const found = saved !== undefined
-      ? "The last snapshot was interrupted; its rows come again"
+      ? "The last snapshot was interrupted"
       : slot
       ? `Slot "${slot_name}" exists${confirmed}, and no position is saved`
       : "No position is saved";
