@@ -11,7 +11,7 @@ export const missing = () =>
   Deno.stat(`${BIN}/pg_recvlogical`).then(() => undefined, () => `there is no ${BIN}/pg_recvlogical`);
 
 /** About 200 bytes of text in ten columns. */
-export const TABLE =
+const TABLE =
   `CREATE TABLE rows (id bigserial PRIMARY KEY, a int, b numeric(12,2), c text, d timestamptz, e bool,
   f jsonb, g uuid, h date, i varchar(40))`;
 export const INSERT = `INSERT INTO rows (a, b, c, d, e, f, g, h, i)
@@ -24,6 +24,7 @@ export interface Server extends AsyncDisposable {
   readonly pg: Awaited<ReturnType<typeof startPostgres>>;
 }
 
+/** A server with the table, empty, and a publication of it. */
 export async function startServer(): Promise<Server> {
   const pg = await startPostgres({
     version: 15,
@@ -34,6 +35,8 @@ export async function startServer(): Promise<Server> {
       max_replication_slots: "60",
     },
   });
+  await pg.query(TABLE);
+  await pg.query("CREATE PUBLICATION bench FOR TABLE rows");
   const env = { PGHOST: pg.host, PGPORT: String(pg.port), PGUSER: pg.user, PGPASSWORD: pg.password };
   return { env, pg, [Symbol.asyncDispose]: () => pg[Symbol.asyncDispose]() };
 }
@@ -44,6 +47,11 @@ export interface PipelineOptions {
   readonly envelope: string;
   readonly snapshot: "never" | "initial_only";
   readonly dir: string;
+}
+
+/** Follows the changes from where the slot stands, in a folder of its own below `dir`. */
+export function following(slot: string, host: string, dir: string): PipelineOptions {
+  return { slot, host, envelope: "standard", snapshot: "never", dir: `${dir}/${slot}` };
 }
 
 export function pipeline({ slot, host, envelope, snapshot, dir }: PipelineOptions): string {

@@ -1,6 +1,6 @@
 /** Live changes of PostgreSQL at a steady rate: how old each is when it is durable in the file. */
 import { type Bench, program, scratch, usageOf } from "./measure.ts";
-import { INSERT, missing, pipeline, startServer, TABLE } from "./postgres_lab.ts";
+import { following, INSERT, missing, pipeline, startServer } from "./postgres_lab.ts";
 
 export const postgresLive: Bench = {
   name: "postgres_live",
@@ -9,16 +9,8 @@ export const postgresLive: Bench = {
     using dir = scratch();
     await using server = await startServer();
     const { pg, env } = server;
-    await pg.query(TABLE);
-    await pg.query("CREATE PUBLICATION bench FOR TABLE rows");
     const seconds = records < 200_000 ? 3 : 20;
-    const options = {
-      slot: "live",
-      host: pg.host,
-      envelope: "standard",
-      snapshot: "never" as const,
-      dir: `${dir.path}/live`,
-    };
+    const options = following("live", pg.host, dir.path);
     Deno.mkdirSync(options.dir);
     Deno.writeTextFileSync(`${options.dir}/connect.yaml`, pipeline(options));
     const child = new Deno.Command("sh", {

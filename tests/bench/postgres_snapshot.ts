@@ -1,6 +1,6 @@
 /** A snapshot of a PostgreSQL table into a JSONL file, beside `psql COPY`. */
 import { type Bench, measure, type Measured, median, program, repeat, scratch } from "./measure.ts";
-import { BIN, INSERT, missing, pipeline, startServer, TABLE } from "./postgres_lab.ts";
+import { BIN, INSERT, missing, pipeline, startServer } from "./postgres_lab.ts";
 
 export const postgresSnapshot: Bench = {
   name: "postgres_snapshot",
@@ -9,7 +9,6 @@ export const postgresSnapshot: Bench = {
     using dir = scratch();
     await using server = await startServer();
     const { pg, env } = server;
-    await pg.query(TABLE);
     for (let n = 1; n <= records; n += 100_000) await pg.query(INSERT, [n, Math.min(records, n + 99_999)]);
     await pg.query("VACUUM ANALYZE rows");
     let number = 0;

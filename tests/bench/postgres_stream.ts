@@ -1,6 +1,6 @@
 /** A backlog of PostgreSQL into a JSONL file, beside `pg_recvlogical` on the same server in the same run. */
 import { type Bench, measure, type Measured, median, repeat, scratch } from "./measure.ts";
-import { BIN, INSERT, MARKER, missing, startServer, TABLE, untilMarker } from "./postgres_lab.ts";
+import { BIN, INSERT, MARKER, missing, startServer, untilMarker } from "./postgres_lab.ts";
 
 export const postgresStream: Bench = {
   name: "postgres_stream",
@@ -9,8 +9,6 @@ export const postgresStream: Bench = {
     using dir = scratch();
     await using server = await startServer();
     const { pg, env } = server;
-    await pg.query(TABLE);
-    await pg.query("CREATE PUBLICATION bench FOR TABLE rows");
     await pg.query("SELECT pg_create_logical_replication_slot('base', 'pgoutput')");
     for (let n = 1; n <= records; n += 1000) await pg.query(INSERT, [n, n + 999]);
     await pg.query("INSERT INTO rows (i) VALUES ($1)", [MARKER]);

@@ -1,6 +1,6 @@
 /** One huge transaction of PostgreSQL: bounded memory, because the server spools it and we pass it on in batches. */
 import { type Bench, scratch } from "./measure.ts";
-import { INSERT, MARKER, missing, startServer, TABLE, untilMarker } from "./postgres_lab.ts";
+import { following, INSERT, MARKER, missing, startServer, untilMarker } from "./postgres_lab.ts";
 
 export const postgresTransaction: Bench = {
   name: "postgres_transaction",
@@ -9,21 +9,13 @@ export const postgresTransaction: Bench = {
     using dir = scratch();
     await using server = await startServer();
     const { pg, env } = server;
-    await pg.query(TABLE);
-    await pg.query("CREATE PUBLICATION bench FOR TABLE rows");
     await pg.query("SELECT pg_create_logical_replication_slot('huge', 'pgoutput')");
     await pg.query("BEGIN");
     await pg.query(INSERT, [1, records]);
     await pg.query("INSERT INTO rows (i) VALUES ($1)", [MARKER]);
     await pg.query("COMMIT");
     const [{ bytes }] = await pg.query("SELECT pg_table_size('rows') AS bytes");
-    const options = {
-      slot: "huge",
-      host: pg.host,
-      envelope: "standard",
-      snapshot: "never" as const,
-      dir: `${dir.path}/huge`,
-    };
+    const options = following("huge", pg.host, dir.path);
     const { seconds, cpuSeconds, peakRssMb } = await untilMarker(options, env);
     report({
       bench: "postgres, one transaction → JSONL, peak memory",
