@@ -84,13 +84,16 @@ export function generatedFiles(root: URL): Map<string, string> {
 
 /** Names of the generated files under `root` that are missing or not what they should be. */
 export function staleFiles(root: URL): string[] {
-  return [...generatedFiles(root)].filter(([name, text]) => readText(new URL(name, root)) !== text).map((
-    [name],
-  ) => name);
+  return staleOf(root, generatedFiles(root));
+}
+
+/** The names of those `files` under `root` that are missing or have another text. */
+export function staleOf(root: URL, files: ReadonlyMap<string, string>): string[] {
+  return [...files].filter(([name, text]) => readText(new URL(name, root)) !== text).map(([name]) => name);
 }
 
 /** A type as the key of an object. */
-function key(name: string): string {
+export function key(name: string): string {
   return /^\w+$/.test(name) ? name : `"${name}"`;
 }
 
@@ -98,7 +101,8 @@ function existsFile(url: URL): boolean {
   return readText(url) !== undefined;
 }
 
-function readText(url: URL): string | undefined {
+/** The text of a file, or undefined where there is none. */
+export function readText(url: URL): string | undefined {
   try {
     return Deno.readTextFileSync(url);
   } catch (error) {
@@ -107,13 +111,18 @@ function readText(url: URL): string | undefined {
   }
 }
 
-if (import.meta.main) {
-  const root = new URL("./", import.meta.url);
-  const stale = staleFiles(root);
+/** What both generators do as programs: write what is stale under `root`, or with `--check` name it and exit with 1. */
+export function writeOrCheck(root: URL, files: ReadonlyMap<string, string>): void {
+  const folder = root.pathname.split("/").at(-2);
+  const stale = staleOf(root, files);
   if (Deno.args.includes("--check")) {
-    for (const name of stale) console.error(`connectors/${name} is stale: run deno task generate`);
+    for (const name of stale) console.error(`${folder}/${name} is stale: run deno task generate`);
     Deno.exit(stale.length > 0 ? 1 : 0);
   }
-  const files = generatedFiles(root);
   for (const name of stale) Deno.writeTextFileSync(new URL(name, root), files.get(name)!);
+}
+
+if (import.meta.main) {
+  const root = new URL("./", import.meta.url);
+  writeOrCheck(root, generatedFiles(root));
 }

@@ -1,0 +1,5 @@
+// Written by `deno task generate` from the folders here: change those, not this file.
+import type { TransformModule } from "./contract.ts";
+
+/** The code of every transform of this build, by type; each loads when it is called. For workers. */
+export const implementations: Readonly<Record<string, () => Promise<TransformModule>>> = {};

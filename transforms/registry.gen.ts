@@ -1,0 +1,9 @@
+// Written by `deno task generate` from the folders here: change those, not this file.
+import type { TransformDefinition } from "./contract.ts";
+
+interface Module {
+  readonly default: TransformDefinition;
+}
+
+/** The definition of every transform of this build, by type; each loads when it is called. */
+export const registry: Readonly<Record<string, () => Promise<Module>>> = {};
