@@ -54,7 +54,8 @@ Deno.test("records are written as events, with a position and without a key", as
     textOf(batches),
     '{"event_type":"record","stream":"pairs","namespace":"demo","timestamp":"2026-01-31T12:00:00.000000Z",' +
       '"data":{"key":"key_00000000","value":"value_0000000a95514aaa","_sequence":0,' +
-      '"_timestamp":"2026-01-31T12:00:00.000000+00:00"},"metadata":{"position":"0/0000000000000000"}}\n',
+      '"_timestamp":"2026-01-31T12:00:00.000000+00:00"},"metadata":{"position":"0/0000000000000000",' +
+      '"lane":"stream","source":"demo"}}\n',
   );
   assert.equal(batches[0].lane, "stream");
   assert.equal(batches[0].span(0, "key"), undefined);
@@ -70,6 +71,8 @@ Deno.test("changes carry upstream's metadata and the row's key", async () => {
     assert.deepEqual(metadata, {
       cdc: { operation: event_type, sequence: i, source: "datagen", simulated: true },
       position: `0/${String(i).padStart(16, "0")}`,
+      lane: "stream",
+      source: "demo",
       sequence: i,
     });
     const row = event_type === "update" ? data.after : data;

@@ -52,7 +52,7 @@ const CDC_EVENT_OPERATIONS: Readonly<Record<string, Operation>> = {
 };
 
 /** Of `metadata`, what the envelope writes by itself. */
-const RIVVEN_MEMBERS: ReadonlySet<string> = new Set(["position", "sequence", "snapshot"]);
+const RIVVEN_MEMBERS: ReadonlySet<string> = new Set(["position", "lane", "source", "sequence", "snapshot"]);
 /** Of `source`, what says where the record came from first: kept as `origin`, since these names are the envelope's. */
 const ORIGIN_MEMBERS = ["version", "connector", "name", "lane", "order"];
 
@@ -118,7 +118,7 @@ function rivven(json: Uint8Array, parsed: Parsed): Recognised | undefined {
   const name = schema !== undefined && stream.startsWith(`${schema}.`)
     ? stream.slice(schema.length + 1)
     : stream;
-  const position = memberSpans(json, spans.get("metadata")![0]).get("position");
+  const members = memberSpans(json, spans.get("metadata")![0]);
   const isSnapshot = operation === "insert" && metadata.snapshot === true;
   const common = {
     operation: isSnapshot ? "snapshot" as const : operation,
@@ -128,9 +128,7 @@ function rivven(json: Uint8Array, parsed: Parsed): Recognised | undefined {
     timeMicros: microsOfText(timestamp),
     marker: undefined,
     isRow: operation !== "record" || isObject(data),
-    own:
-      membersText(json, memberSpans(json, spans.get("metadata")![0]), (name) => !RIVVEN_MEMBERS.has(name)) +
-      (position === undefined ? "" : `,"origin":{"order":${slice(json, position)}}`),
+    own: membersText(json, members, (name) => !RIVVEN_MEMBERS.has(name)) + rivvenOrigin(json, members),
   };
   const whole = data === null && operation !== "record" ? undefined : spans.get("data");
   if (operation === "delete") return { ...common, before: whole, after: undefined };
@@ -142,6 +140,15 @@ function rivven(json: Uint8Array, parsed: Parsed): Recognised | undefined {
     before: data.before == null ? undefined : rows.get("before"),
     after: data.after == null ? undefined : rows.get("after"),
   };
+}
+
+/** Of `metadata`, what says where the record came from first, under the names that `source` has for it. */
+function rivvenOrigin(json: Uint8Array, metadata: Spans): string {
+  const members = [["name", "source"], ["lane", "lane"], ["order", "position"]]
+    .flatMap(([name, member]) =>
+      metadata.has(member) ? [`"${name}":${slice(json, metadata.get(member)!)}`] : []
+    );
+  return members.length === 0 ? "" : `,"origin":{${members.join(",")}}`;
 }
 
 function cdcEvent(json: Uint8Array, parsed: Parsed): Recognised | undefined {

@@ -35,6 +35,7 @@ export const COMMON_SOURCE_MEMBERS: ReadonlySet<string> = new Set([
 /** What a frame may ask of the writer of the record. BatchWriter is one. */
 export interface EnvelopeWriter {
   readonly origin: Origin;
+  readonly lane: string;
   readonly operation: Operation;
   readonly timeMicros: bigint;
   /** The index within the order's group; NaN: no order. */
@@ -180,10 +181,10 @@ const rivven: Frame = {
     writer.literal(OPEN);
     if (writer.operation === "record") {
       writer.literal(writer.fromOwn(withoutComma));
-      writer.orderMember(POSITION_MEMBER);
+      rivvenPosition(writer);
     } else {
       writer.literal(writer.fromOwn(rivvenMetadata));
-      writer.orderMember(POSITION_MEMBER);
+      rivvenPosition(writer);
       writer.orderIndexMember(SEQUENCE_MEMBER);
       if (writer.operation === "snapshot") writer.member(SNAPSHOT_TRUE);
     }
@@ -192,12 +193,22 @@ const rivven: Frame = {
   },
 };
 
+/** The order, and what it is the order of: without source and lane it would tell records apart, but not know one again. */
+function rivvenPosition(writer: EnvelopeWriter): void {
+  if (Number.isNaN(writer.orderIndex)) return;
+  writer.orderMember(POSITION_MEMBER);
+  writer.member(writer.perBatch("rivven", () => {
+    const [lane, source] = [writer.lane, writer.origin.name].map((text) => JSON.stringify(text));
+    return bytes(`"lane":${lane},"source":${source}`);
+  }));
+}
+
 function withoutComma(own: Uint8Array): Uint8Array {
   return own.subarray(1);
 }
 
 /** Members of `metadata` that have a meaning of their own: crates/rivven-connect/src/traits/event.rs. */
-const RIVVEN_METADATA = new Set(["position", "transaction_id", "sequence", "snapshot"]);
+const RIVVEN_METADATA = new Set(["position", "lane", "source", "transaction_id", "sequence", "snapshot"]);
 
 /** The own members of a change but those whose name means something else there, with the transaction as text. */
 function rivvenMetadata(own: Uint8Array): Uint8Array {

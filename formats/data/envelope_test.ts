@@ -71,7 +71,7 @@ Deno.test("rivven: SourceEvent, with position, transaction, sequence and the mar
   const head = (type: string) =>
     `{"event_type":"${type}","stream":"orders","namespace":"public","timestamp":"2026-01-01T00:00:00.200311Z","data":`;
   const metadata = '"metadata":{"txId":571,"lsn":"0/16E9118","transaction_id":"571",' +
-    '"position":"00000000016E9118/0000000000000003","sequence":3';
+    '"position":"00000000016E9118/0000000000000003","lane":"stream","source":"orders_db","sequence":3';
   assertWritten("rivven", metadata, {
     insert: `${head("insert")}NEW,$}}`,
     update: `${head("update")}{"before":OLD,"after":NEW},$}}`,
@@ -86,6 +86,8 @@ Deno.test("rivven: names that SourceEvent gives a meaning are not taken from the
     JSON.parse(written("rivven", [change("snapshot", { source, ...more })])[0]).metadata;
   const own: Row = {
     position: 1,
+    lane: "y",
+    source: "z",
     sequence: "x",
     transaction_id: "y",
     snapshot: "last",
@@ -93,10 +95,11 @@ Deno.test("rivven: names that SourceEvent gives a meaning are not taken from the
     gtid: "a:1",
   };
   const position = orderText("00000000016E9118", 3);
-  assert.deepEqual(metadata(own), { txId: null, gtid: "a:1", position, sequence: 3, snapshot: true });
+  const place = { position, lane: "stream", source: "orders_db" };
+  assert.deepEqual(metadata(own), { txId: null, gtid: "a:1", ...place, sequence: 3, snapshot: true });
   assert.deepEqual(metadata({ txId: "a:1" }).transaction_id, "a:1");
   assert.deepEqual(metadata({ txId: 2n ** 64n - 1n }).transaction_id, "18446744073709551615");
-  assert.deepEqual(metadata(undefined), { position, sequence: 3, snapshot: true });
+  assert.deepEqual(metadata(undefined), { ...place, sequence: 3, snapshot: true });
   assert.deepEqual(metadata(undefined, { order: undefined }), { snapshot: true });
   const [line] = written("rivven", [change("insert", { source: { sequence: 9 }, order: position })]);
   assert.equal(line.split('"sequence"').length, 2);
@@ -109,7 +112,13 @@ Deno.test("rivven: the metadata of a record that is no change is the connector's
     order: orderText("p", 4),
   });
   const { metadata, data } = JSON.parse(written("rivven", [record])[0]);
-  assert.deepEqual(metadata, { sequence: 9, name: "x", position: "p/0000000000000004" });
+  assert.deepEqual(metadata, {
+    sequence: 9,
+    name: "x",
+    position: "p/0000000000000004",
+    lane: "stream",
+    source: "orders_db",
+  });
   assert.equal(data.id, 1);
   assert.deepEqual(written("auto", [record]), written("rivven", [record]));
   const bare = JSON.parse(written("rivven", [{ ...record, source: undefined, order: undefined }])[0]);
