@@ -7,7 +7,7 @@ import type { Batch, Position } from "../formats/data/batch.ts";
 import type { BatchWriter, BatchWriterLimits } from "../formats/data/batch_writer.ts";
 import type { Layout } from "../formats/data/envelope.ts";
 import type { ErrorReport, RecordError } from "../formats/data/errors.ts";
-import type { Operation } from "../formats/data/record.ts";
+import type { Header, Operation } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
 import type { Json } from "../formats/data/value.ts";
 
@@ -227,6 +227,30 @@ export interface SourceContext extends ConnectorContext {
   readonly preview: boolean;
   /** Tells people how far it is; cheap, call it as often as something changed. */
   readonly progress: (progress: SourceProgress) => void;
+  /**
+   * A record that can't be decoded: what `on_error` says happens to it. It belongs to the batch that `read()` yields
+   * next, whose position lies behind it; where nothing else is left, that is an empty batch. A source that reads
+   * ahead calls this only when all batches from before the record have been yielded.
+   */
+  readonly reject: (record: UndecodedRecord, error: RecordError) => void;
+}
+
+/** A record as the other side sent it. The error says what was wrong with it, and no value of it. */
+export interface UndecodedRecord {
+  /** At least its names; the columns where they are known. */
+  readonly stream: Pick<Stream, "name"> & Partial<Stream>;
+  readonly lane: string;
+  readonly order: string | undefined;
+  /** What could not be decoded; copied. */
+  readonly payload: Uint8Array;
+  readonly key?: Uint8Array;
+  readonly headers?: readonly Header[];
+  /** Where the message lay, for sources that read topics. */
+  readonly origin?: { readonly topic?: string; readonly partition?: number; readonly offset?: bigint };
+  /** What the connector's own keys say instead of the pipeline's `on_error`. */
+  readonly onError?: "skip" | "stop" | "dead_letter";
+  /** True: skipped without a warning, only counted. */
+  readonly quiet?: boolean;
 }
 
 export interface StreamSelection {

@@ -8,23 +8,12 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Position } from "../formats/data/batch.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import type { Json } from "../formats/data/value.ts";
+import type { DeadLetter } from "./dead_letter.ts";
+import { DEAD_LETTERS_SINCE_FORMAT_1, DEAD_LETTERS_TABLE, DeadLetterTable } from "./dead_letter_table.ts";
+import { stateError } from "./state_error.ts";
 
 /** For each lane the order of the last record that is durable. */
 export type Marks = Readonly<Record<string, string>>;
-
-/** A record that its sink will never take, or that could not be made. */
-export interface DeadLetter {
-  readonly lane: string;
-  readonly order: string | undefined;
-  readonly stream: string;
-  readonly namespace: string | undefined;
-  readonly stage: "decode" | "transform" | "sink";
-  readonly code: string;
-  readonly error: string;
-  /** The record's `standard` text. */
-  readonly payload: Uint8Array;
-  readonly key: Uint8Array | undefined;
-}
 
 /** What one commit of a flow saves, all or nothing. */
 export interface Commit {
@@ -49,12 +38,13 @@ export interface Checkpoints extends Disposable {
   /** All documents of a connector. */
   documents(scope: string): Readonly<Record<string, Json>>;
   putDocument(scope: string, key: string, value: Json): void;
-  /** How many dead letters a flow has. */
-  countDeadLetters(flow: string): number;
-  deadLetters(flow: string): readonly (DeadLetter & { readonly id: number; readonly atMicros: bigint })[];
+  readonly deadLetters: DeadLetterTable;
 }
 
-const FORMAT = "1";
+const FORMAT = 2;
+
+/** What makes of a state of each older format one of the next. */
+const MIGRATIONS: Readonly<Record<number, string>> = { 1: DEAD_LETTERS_SINCE_FORMAT_1 };
 
 const META = "create table if not exists meta (name text primary key, value text not null) strict";
 
@@ -67,10 +57,7 @@ const SCHEMA = `
     flow text not null, sink text not null, saved text not null, primary key (flow, sink)) strict;
   create table if not exists documents (
     scope text not null, key text not null, value text not null, primary key (scope, key)) strict;
-  create table if not exists dead_letters (
-    id integer primary key, flow text not null, lane text not null, "order" text, stream text not null,
-    namespace text, stage text not null, code text not null, error text not null, payload blob not null, key blob,
-    at_us integer not null) strict;
+  ${DEAD_LETTERS_TABLE}
 `;
 
 /**
@@ -84,7 +71,7 @@ export function openCheckpoints(path: string, nowMicros: () => bigint): Checkpoi
   try {
     db = new DatabaseSync(path);
     db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 5000;");
-    checkFormat(db, path);
+    bringUpToDate(db, path);
     db.exec(SCHEMA);
     return new SqliteCheckpoints(db, path, nowMicros);
   } catch (error) {
@@ -94,41 +81,23 @@ export function openCheckpoints(path: string, nowMicros: () => bigint): Checkpoi
   }
 }
 
-function checkFormat(db: DatabaseSync, path: string): void {
+function bringUpToDate(db: DatabaseSync, path: string): void {
   db.exec(META);
-  db.prepare("insert or ignore into meta values ('format', ?)").run(FORMAT);
+  db.prepare("insert or ignore into meta values ('format', ?)").run(String(FORMAT));
   const { value } = db.prepare("select value from meta where name = 'format'").get() as { value: string };
-  if (value === FORMAT) return;
-  throw new ConnectorError(`The state "${path}" has format ${value}; this version reads format ${FORMAT}`, {
-    code: "state_format",
-    hint: "Run it with the version that wrote it, or name another settings.state_dir",
-  });
+  const found = Number(value);
+  if (!(found <= FORMAT)) {
+    throw new ConnectorError(`The state "${path}" has format ${value}; this version reads up to ${FORMAT}`, {
+      code: "state_format",
+      hint: "Run it with the version that wrote it, or name another settings.state_dir",
+    });
+  }
+  if (found === FORMAT) return;
+  const steps = Array.from({ length: FORMAT - found }, (_, k) => MIGRATIONS[found + k]);
+  db.exec(
+    `begin immediate; ${steps.join("")} update meta set value = '${FORMAT}' where name = 'format'; commit;`,
+  );
 }
-
-function stateError(message: string, cause: unknown): ConnectorError {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  const { code, hint } = FAILURES.find(({ says }) => says.test(text))!;
-  return new ConnectorError(`${message}: ${text}`, { code, hint, cause });
-}
-
-/** What SQLite says (its sqlite3_errstr) or JSON.parse, and what that means for people; the last one is the rest. */
-const FAILURES = [
-  {
-    says: /disk is full|no space/i,
-    code: "transient_disk_full",
-    hint: "Make room on that disk; nothing was acknowledged that is not saved",
-  },
-  {
-    says: /not a database|malformed|JSON/,
-    code: "state_damaged",
-    hint: "Bring the file back from a backup, or move it away: then sources start from the beginning",
-  },
-  {
-    says: /(?:)/,
-    code: "state_unusable",
-    hint: "settings.state_dir must be a writable folder on a local disk",
-  },
-] as const;
 
 class SqliteCheckpoints implements Checkpoints {
   readonly #db: DatabaseSync;
@@ -137,7 +106,7 @@ class SqliteCheckpoints implements Checkpoints {
   readonly #putPosition: StatementSync;
   readonly #putMark: StatementSync;
   readonly #putSaved: StatementSync;
-  readonly #putDeadLetter: StatementSync;
+  readonly deadLetters: DeadLetterTable;
 
   constructor(db: DatabaseSync, path: string, nowMicros: () => bigint) {
     this.#db = db;
@@ -153,10 +122,7 @@ class SqliteCheckpoints implements Checkpoints {
     this.#putSaved = db.prepare(
       "insert into sinks values (?, ?, ?) on conflict (flow, sink) do update set saved = excluded.saved",
     );
-    this.#putDeadLetter = db.prepare(
-      `insert into dead_letters (flow, lane, "order", stream, namespace, stage, code, error, payload, key, at_us)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    );
+    this.deadLetters = new DeadLetterTable(db, path);
   }
 
   position(source: string, connector: string): Position | undefined {
@@ -192,19 +158,7 @@ class SqliteCheckpoints implements Checkpoints {
       for (const lane in marks) this.#putMark.run(flow, lane, marks[lane]);
       if (saved !== undefined) this.#putSaved.run(flow, sink, JSON.stringify(saved));
       for (const letter of deadLetters) {
-        this.#putDeadLetter.run(
-          flow,
-          letter.lane,
-          letter.order ?? null,
-          letter.stream,
-          letter.namespace ?? null,
-          letter.stage,
-          letter.code,
-          letter.error,
-          letter.payload,
-          letter.key ?? null,
-          now,
-        );
+        this.deadLetters.insert(flow, letter.stage === "sink" ? sink : source, letter, now);
       }
       if (position) this.#putPosition.run(source, connector, JSON.stringify(position), now);
     });
@@ -222,23 +176,6 @@ class SqliteCheckpoints implements Checkpoints {
         "insert into documents values (?, ?, ?) on conflict (scope, key) do update set value = excluded.value",
       ).run(scope, key, JSON.stringify(value))
     );
-  }
-
-  countDeadLetters(flow: string): number {
-    return this.#read<{ n: number }>("select count(*) as n from dead_letters where flow = ?", [flow])[0].n;
-  }
-
-  deadLetters(flow: string): readonly (DeadLetter & { readonly id: number; readonly atMicros: bigint })[] {
-    const statement = `select id, lane, "order", stream, namespace, stage, code, error, payload, key, at_us
-       from dead_letters where flow = ? order by id`;
-    const rows = this.#read<DeadLetter & { id: number; at_us: number }>(statement, [flow]);
-    return rows.map(({ at_us, ...letter }) => ({
-      ...letter,
-      order: letter.order ?? undefined,
-      namespace: letter.namespace ?? undefined,
-      key: letter.key ?? undefined,
-      atMicros: BigInt(at_us),
-    }));
   }
 
   [Symbol.dispose](): void {

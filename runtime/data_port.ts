@@ -15,6 +15,7 @@ import {
 import type { BufferPool } from "../formats/data/buffer_pool.ts";
 import type { Header } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
+import type { Rejected } from "./dead_letter.ts";
 
 /** How much may be under way between the two ends: whichever bound is reached first. */
 export const MAX_BATCHES_UNDER_WAY = 8;
@@ -39,6 +40,8 @@ interface BatchMessage {
   readonly suffixes?: readonly (string | undefined)[];
   readonly headers?: readonly (readonly Header[] | undefined)[];
   readonly exact: boolean;
+  /** What could not become a part of this batch. */
+  readonly rejected?: readonly Rejected[];
 }
 
 type ToSink = BatchMessage | { readonly kind: "end" };
@@ -77,13 +80,14 @@ export class PortSender {
    *
    * @param seq its number in the order in which the source emitted it
    * @param copy leaves the batch's buffers here, for another receiver
+   * @param rejected what could not become a part of it, and is covered by its position
    */
-  async send(seq: number, batch: Batch, copy: boolean): Promise<void> {
+  async send(seq: number, batch: Batch, copy: boolean, rejected: readonly Rejected[] = []): Promise<void> {
     while (!this.#closed && this.#isFull()) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     if (this.#closed) return;
-    const { message, transfer } = this.#message(seq, batch.encoded(), copy);
+    const { message, transfer } = this.#message(seq, batch.encoded(), copy, rejected);
     this.#batches++;
     this.#bytes += sizeOf(message);
     this.#port.postMessage(message, transfer);
@@ -106,7 +110,12 @@ export class PortSender {
       (this.#batches > 0 && this.#bytes >= MAX_BYTES_UNDER_WAY);
   }
 
-  #message(seq: number, data: BatchData, copy: boolean): { message: BatchMessage; transfer: ArrayBuffer[] } {
+  #message(
+    seq: number,
+    data: BatchData,
+    copy: boolean,
+    rejected: readonly Rejected[],
+  ): { message: BatchMessage; transfer: ArrayBuffer[] } {
     const newStreams: Stream[] = [];
     const streams = data.streams.map((stream) => {
       let number = this.#streamNumbers.get(stream);
@@ -141,14 +150,17 @@ export class PortSender {
       suffixes,
       headers,
       exact,
+      ...(rejected.length > 0 ? { rejected } : {}),
     };
     return { message, transfer: [message.text, message.side, message.columns] };
   }
 }
 
 /** What a message counts against the budget: both ends must come to the same. */
-function sizeOf({ textStart, textEnd, side }: BatchMessage): number {
-  return textEnd - textStart + side.byteLength;
+function sizeOf({ textStart, textEnd, side, rejected = [] }: BatchMessage): number {
+  let size = textEnd - textStart + side.byteLength;
+  for (const { letter: { payload } } of rejected) size += payload.byteLength;
+  return size;
 }
 
 /** Where the last record's text ends. */
@@ -162,6 +174,7 @@ function textEnd(
 export interface Delivery {
   readonly seq: number;
   readonly batch: Batch;
+  readonly rejected: readonly Rejected[];
   /** Tells the sender that the batch is done with. */
   release(): void;
 }
@@ -214,6 +227,7 @@ export class PortReceiver {
     return {
       seq: message.seq,
       batch,
+      rejected: message.rejected ?? [],
       release: () => {
         const credit: Credit = { kind: "credit", bytes };
         if (batch.retained || message.textStart !== 0) return this.#port.postMessage(credit);

@@ -8,11 +8,13 @@ import type { Batch, Position } from "../formats/data/batch.ts";
 import type { Layout } from "../formats/data/envelope.ts";
 import type { Stream } from "../formats/data/stream.ts";
 import type { Json } from "../formats/data/value.ts";
-import type { DeadLetter, Marks } from "./checkpoint.ts";
+import type { Marks } from "./checkpoint.ts";
 import { type PortReceiver, type PortSender } from "./data_port.ts";
+import type { DeadLetter, Rejected } from "./dead_letter.ts";
 import { reached } from "./failpoint.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import type { Rejections } from "./rejections.ts";
+import { rejectedFor, type SourceRejections } from "./source_rejections.ts";
 
 // ---- the source's end -------------------------------------------------------------------------------------------
 
@@ -30,36 +32,52 @@ export interface SourceEnd {
   readonly signal: AbortSignal;
   readonly rate: RateLimit;
   readonly outputs: readonly FlowOutput[];
+  readonly rejections: SourceRejections;
   /** Called for every batch that was read, before it is sent. */
   readonly onRead: (batch: Batch) => void;
 }
 
 /** Reads the source to its end, or until the signal is aborted, and sends every batch to every flow. */
 export async function runSource(end: SourceEnd): Promise<void> {
-  const { source, from, signal, rate, outputs, onRead } = end;
+  const { source, from, signal, rate, outputs, onRead, rejections } = end;
   let seq = 0;
-  const limited = new TransformStream<Batch, Batch>({
-    async transform(batch, controller) {
+  const limited = new TransformStream<ReadBatch, ReadBatch>({
+    async transform(read, controller) {
       reached("after_read");
-      onRead(batch);
-      await rate.take(batch.length, signal);
-      controller.enqueue(batch);
+      onRead(read.batch);
+      await rate.take(read.batch.length, signal);
+      controller.enqueue(read);
     },
   });
-  const fanOut = new WritableStream<Batch>({
-    async write(batch) {
+  const fanOut = new WritableStream<ReadBatch>({
+    async write({ batch, rejected }) {
       seq++;
       const parts = outputs.map((output) => partFor(output, batch));
       for (let k = 0; k < outputs.length; k++) {
-        const { sender, rate } = outputs[k];
+        const { sender, rate, takes } = outputs[k];
         const part = parts[k];
         await rate.take(part.length, signal);
-        await sender.send(seq, part, parts.indexOf(part, k + 1) >= 0);
+        await sender.send(seq, part, parts.indexOf(part, k + 1) >= 0, rejectedFor(rejected, takes));
       }
     },
   });
-  await ReadableStream.from(source.read(from, signal)).pipeThrough(limited).pipeTo(fanOut);
+  const batches = withRejected(source.read(from, signal), rejections);
+  await ReadableStream.from(batches).pipeThrough(limited).pipeTo(fanOut);
   for (const { sender } of outputs) sender.end();
+}
+
+/** A batch, and what could not become a part of it. */
+interface ReadBatch {
+  readonly batch: Batch;
+  readonly rejected: readonly Rejected[];
+}
+
+/** Takes what was rejected at the very moment of the batch that it belongs to. */
+async function* withRejected(
+  batches: AsyncIterable<Batch>,
+  rejections: SourceRejections,
+): AsyncIterable<ReadBatch> {
+  for await (const batch of batches) yield { batch, rejected: rejections.take() };
 }
 
 /** What of a batch belongs to a flow; possibly nothing but the position. */
@@ -160,7 +178,9 @@ export class SinkEnd {
 
   async #write(): Promise<void> {
     const { sink, layout, rejections, clock, limits } = this.#options;
-    const { seq, batch, release } = this.#receiver.take()!;
+    const { seq, batch, rejected, release } = this.#receiver.take()!;
+    for (const one of rejected) this.#reject(one, batch.lane);
+    if (rejected.length > 0) rejections.count(0);
     const fresh = this.#withoutDurable(batch);
     if (fresh.length > 0) {
       const written = fresh.inLayout(layout);
@@ -171,7 +191,7 @@ export class SinkEnd {
       rejections.count(length);
       reached("after_write");
       this.#records += length;
-      if (order !== undefined) this.#marks[lane] = order;
+      if (order !== undefined) this.#moveMark(lane, order);
       this.#noteTime(batch);
     }
     this.#seq = seq;
@@ -180,9 +200,26 @@ export class SinkEnd {
     release();
     const maxWaitMs = this.#records > 0 ? limits.maxWaitMs : POSITION_INTERVAL_MS;
     if (
-      this.#records >= limits.maxRecords || this.#bytes >= limits.maxBytes ||
+      this.#records + rejections.waiting >= limits.maxRecords || this.#bytes >= limits.maxBytes ||
       clock.monotonicMs() - this.#unflushedSinceMs >= maxWaitMs
     ) this.#ask("limits");
+  }
+
+  /**
+   * A record that never got into its batch. Of those that a transform rejected the mark tells that they are done with:
+   * they lie between the records of the batch. One that could not be decoded may lie further ahead.
+   */
+  #reject(rejected: Rejected, batchLane: string): void {
+    const { rejections, marks } = this.#options;
+    const { lane, order, stage } = rejected.letter;
+    if (order !== undefined && order <= marks[lane]) return;
+    rejections.add(rejected);
+    if (order !== undefined && stage === "transform" && lane === batchLane) this.#moveMark(lane, order);
+  }
+
+  #moveMark(lane: string, order: string): void {
+    const mark = this.#marks[lane];
+    if (mark === undefined || mark < order) this.#marks[lane] = order;
   }
 
   /** Nothing is waiting: asks for a flush when that is due, and waits for whatever comes first. */

@@ -15,6 +15,7 @@ import { PortReceiver, PortSender } from "./data_port.ts";
 import { commit, type Flushed, runSource, SinkEnd } from "./pipeline.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { Rejections } from "./rejections.ts";
+import { SourceRejections } from "./source_rejections.ts";
 
 const never = new AbortController().signal;
 const CHEAP: BatchLimits = { cheap: true, maxRecords: 1e6, maxBytes: 1e9, maxWaitMs: 60_000 };
@@ -189,6 +190,7 @@ Deno.test("a pipeline saves a position only after the sink has flushed, and ackn
     signal: never,
     rate,
     outputs: [{ sender, takes: undefined, rate }],
+    rejections: new SourceRejections(),
     onRead: () => {},
   });
   await until(() => steps.length === 1);
@@ -550,7 +552,8 @@ async function fanOut(source: Source, patterns: readonly string[][], signal = ne
     rate,
   }));
   try {
-    await runSource({ source, from: undefined, signal, rate, outputs, onRead: () => {} });
+    const rejections = new SourceRejections();
+    await runSource({ source, from: undefined, signal, rate, outputs, rejections, onRead: () => {} });
     await until(() => receivers.every(({ isDone }) => isDone));
   } finally {
     for (const { sender } of outputs) sender.close();
@@ -612,6 +615,7 @@ Deno.test("a rate limit holds the source back, and not after it was told to stop
       signal,
       rate,
       outputs: [{ sender, takes: undefined, rate: free }],
+      rejections: new SourceRejections(),
       onRead: () => {},
     });
   };

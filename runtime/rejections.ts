@@ -1,12 +1,15 @@
-/** Records that a sink refuses for good: kept, skipped or fatal, as the pipeline's `on_error` says. */
+/**
+ * Records that can't go on: kept, skipped or fatal, as the pipeline's `on_error` says. Those that the sink refuses
+ * come from `context.reject`, those from before it with their batch (source_rejections.ts).
+ */
 import type { Logger } from "../connectors/contract.ts";
 import type { Batch } from "../formats/data/batch.ts";
 import { ConnectorError, type RecordError } from "../formats/data/errors.ts";
-import type { DeadLetter } from "./checkpoint.ts";
+import { type DeadLetter, letterOf, type OnError, type Rejected } from "./dead_letter.ts";
 
 export interface RejectionPolicy {
   readonly flow: string;
-  readonly onError: "skip" | "stop" | "dead_letter";
+  readonly onError: OnError;
   /** More rejected ones than this share of the last 1000 records stop the flow. */
   readonly maxRatio: number;
 }
@@ -20,7 +23,7 @@ export class Rejections {
   #letters: DeadLetter[] = [];
   #skipped = 0;
   #fatal: ConnectorError | undefined;
-  /** Records in this window and the one before it, and how many of them were rejected. */
+  /** Records in this window and the one before it, and how many of them became dead letters. */
   #seen = [0, 0];
   #rejected = [0, 0];
 
@@ -29,36 +32,32 @@ export class Rejections {
     this.#log = log;
   }
 
-  /** What `context.reject` does. */
+  /** How many dead letters wait for the next flush. */
+  get waiting(): number {
+    return this.#letters.length;
+  }
+
+  /** What `context.reject` of a sink does. */
   readonly reject = (batch: Batch, i: number, error: RecordError): void => {
-    const { name: stream, namespace } = batch.stream(i);
-    const order = batch.order(i);
-    const where = `record ${order ?? i} of ${stream}`;
-    this.#rejected[0]++;
-    if (this.#policy.onError === "skip") {
-      this.#skipped++;
-      this.#log.warn(`Skipped ${where}: ${error.message}`, { code: error.code, lane: batch.lane });
-    } else if (this.#policy.onError === "dead_letter") {
-      this.#letters.push({
-        lane: batch.lane,
-        order,
-        stream,
-        namespace,
-        stage: "sink",
-        code: error.code,
-        error: error.message,
-        payload: standardText(batch, i),
-        key: batch.span(i, "key")?.slice(),
-      });
-    } else {
-      this.#fatal ??= new ConnectorError(`The sink refused ${where}: ${error.message}`, {
-        code: "serialization_record_rejected",
-        hint:
-          `Set settings.on_error of pipeline "${this.#policy.flow}" to dead_letter or skip to go on without such records`,
-        cause: error,
-      });
-    }
+    const { name } = batch.stream(i);
+    const where = { stream: name, lane: batch.lane, order: batch.order(i), i };
+    const onError = this.#policy.onError;
+    if (onError === "dead_letter") this.#keep(letterOf(batch, i, "sink", error));
+    else if (onError === "skip") this.#skip(where, error);
+    else this.#stop(`The sink refused ${recordAt(where)}: ${error.message}`, error);
   };
+
+  /** A record that never came as far as the sink. */
+  add({ letter, onError = this.#policy.onError, quiet }: Rejected): void {
+    const where = { stream: letter.stream.name, lane: letter.lane, order: letter.order };
+    this.#seen[0]++;
+    if (onError === "dead_letter") this.#keep(letter);
+    else if (onError === "skip") this.#skip(where, { message: letter.error, code: letter.code }, quiet);
+    else {
+      const what = letter.stage === "decode" ? "Cannot decode" : `Transform "${letter.transform}" failed on`;
+      this.#stop(`${what} ${recordAt(where)}: ${letter.error}`);
+    }
+  }
 
   /** Counts records that were handed to the sink, and stops a flow that rejects too many. */
   count(records: number): void {
@@ -66,10 +65,8 @@ export class Rejections {
     if (this.#fatal) throw this.#fatal;
     const seen = this.#seen[0] + this.#seen[1];
     const rejected = this.#rejected[0] + this.#rejected[1];
-    if (
-      this.#policy.onError === "dead_letter" && seen >= WINDOW / 10 && rejected > seen * this.#policy.maxRatio
-    ) {
-      throw new ConnectorError(`The sink refused ${rejected} of the last ${seen} records`, {
+    if (seen >= WINDOW / 10 && rejected > seen * this.#policy.maxRatio) {
+      throw new ConnectorError(`${rejected} of the last ${seen} records were rejected`, {
         code: "fatal_too_many_rejected",
         hint: "Mend the target or the pipeline first; settings.dead_letter_max_ratio sets the bound",
       });
@@ -88,9 +85,36 @@ export class Rejections {
     this.#skipped = 0;
     return taken;
   }
+
+  #keep(letter: DeadLetter): void {
+    this.#letters.push(letter);
+    this.#rejected[0]++;
+  }
+
+  #skip(where: Where, { message, code }: { message: string; code: string }, quiet = false): void {
+    this.#skipped++;
+    if (!quiet) this.#log.warn(`Skipped ${recordAt(where)}: ${message}`, { code, lane: where.lane });
+  }
+
+  #stop(message: string, cause?: RecordError): void {
+    this.#fatal ??= new ConnectorError(message, {
+      code: "serialization_record_rejected",
+      hint:
+        `Set settings.on_error of pipeline "${this.#policy.flow}" to dead_letter or skip to go on without such records`,
+      cause,
+    });
+  }
 }
 
-/** Put together from the record's parts, so that one whose row can't be parsed is kept as well. */
-function standardText(batch: Batch, i: number): Uint8Array {
-  return batch.select((k) => k === i).inLayout("standard").bytes.slice();
+interface Where {
+  readonly stream: string;
+  readonly lane: string;
+  readonly order: string | undefined;
+  /** Its number in its batch, where it has no order. */
+  readonly i?: number;
+}
+
+function recordAt({ stream, order, i }: Where): string {
+  const number = order ?? i;
+  return number === undefined ? `a record of ${stream}` : `record ${number} of ${stream}`;
 }

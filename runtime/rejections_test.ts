@@ -24,11 +24,13 @@ Deno.test("dead_letter keeps the record's standard text, its place and what was 
   assert.deepEqual(letter, {
     lane: "stream",
     order: "0000000000000001/0000000000000002",
-    stream: "orders",
-    namespace: "public",
+    stream: ORDERS,
     stage: "sink",
     code: "schema_too_long",
     error: "Column total is too long",
+    withheld: false,
+    headers: undefined,
+    origin: undefined,
   });
   assert.equal(new TextDecoder().decode(key), '{"id":2}');
   const [standard] = linesOf(batch().select((i) => i === 1).inLayout("standard"));

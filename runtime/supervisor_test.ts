@@ -91,7 +91,8 @@ Deno.test("on_error dead_letter keeps refused records in the transaction that co
   }));
   await supervise(plan, lab.context, never);
   assert.equal(lab.numbers("a").length, 990);
-  const letters = lab.checkpoints.deadLetters("a");
+  const { deadLetters } = lab.checkpoints;
+  const letters = deadLetters.list({ pipeline: "a" }).map(({ id }) => deadLetters.get(id)!);
   const payload = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes));
   assert.deepEqual(letters.map((letter) => payload(letter.payload).after.n), [
     100,

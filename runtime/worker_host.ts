@@ -32,6 +32,7 @@ import {
 } from "./protocol.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { Rejections } from "./rejections.ts";
+import { SourceRejections } from "./source_rejections.ts";
 
 /** How the implementations of one connector are loaded. */
 export interface Implementation {
@@ -63,6 +64,7 @@ class WorkerHost {
   #end: SinkEnd | undefined;
   #open: OpenSource | OpenSink | undefined;
   #rejections: Rejections | undefined;
+  readonly #sourceRejections = new SourceRejections();
   readonly #stop = new AbortController();
   readonly #pool = new BufferPool();
   #senders: PortSender[] = [];
@@ -133,7 +135,8 @@ class WorkerHost {
         this.#records += batch.length;
         this.#bytes += batch.bytes.length;
       };
-      this.#watch(runSource({ source: this.#source!, from, signal, rate, outputs, onRead }));
+      const rejections = this.#sourceRejections;
+      this.#watch(runSource({ source: this.#source!, from, signal, rate, outputs, rejections, onRead }));
       return Promise.resolve();
     },
     startSink: ({ port, marks }) => {
@@ -183,6 +186,7 @@ class WorkerHost {
       batchWriter: (limits) =>
         new BatchWriter({ ...limits, origin, layout, nowMicros: systemClock.nowMicros, pool: this.#pool }),
       progress: (progress) => this.#progress = progress,
+      reject: this.#sourceRejections.reject,
     });
   }
 

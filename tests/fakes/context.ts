@@ -11,6 +11,7 @@ import type {
   SourceContext,
   SourceProgress,
   StreamSelection,
+  UndecodedRecord,
 } from "../../connectors/contract.ts";
 import type { Origin } from "../../formats/data/batch.ts";
 import { BatchWriter } from "../../formats/data/batch_writer.ts";
@@ -41,6 +42,7 @@ export interface FakeContextOptions {
 export interface FakeSourceContext extends FakeConnectorContext, SourceContext {
   readonly clock: FakeClock;
   readonly reports: SourceProgress[];
+  readonly undecoded: { readonly record: UndecodedRecord; readonly error: RecordError }[];
 }
 
 /** A context for `openSource`. Its clock jumps over sleeps unless another one is given. */
@@ -54,6 +56,7 @@ export function fakeSourceContext(
   const { connector = "fake", streams = [], layout = "auto" } = options;
   const common = fakeContext(options);
   const reports: SourceProgress[] = [];
+  const undecoded: FakeSourceContext["undecoded"] = [];
   const origin: Origin = { connector, name: common.name, version: "0.0.0" };
   return {
     ...common,
@@ -64,6 +67,8 @@ export function fakeSourceContext(
     batchWriter: (limits) =>
       new BatchWriter({ ...limits, origin, layout, nowMicros: () => common.clock.nowMicros() }),
     progress: (progress) => reports.push(progress),
+    undecoded,
+    reject: (record, error) => undecoded.push({ record, error }),
   };
 }
 
