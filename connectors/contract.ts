@@ -121,6 +121,8 @@ export interface SinkRole {
   /** The layout that `auto` means for it; undefined: it takes rows, whatever the layout. */
   readonly layout: Layout;
   readonly batch: BatchLimits;
+  /** What of `batch` depends on the configuration. */
+  batchOf?(config: never): Partial<BatchLimits>;
 }
 
 /**

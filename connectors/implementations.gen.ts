@@ -14,6 +14,9 @@ export const implementations: Readonly<Record<string, Implementation>> = {
   file: {
     sink: () => import("./file/sink.ts"),
   },
+  "http-webhook": {
+    sink: () => import("./http-webhook/sink.ts"),
+  },
   "postgres-cdc": {
     source: () => import("./postgres-cdc/source.ts"),
   },

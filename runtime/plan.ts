@@ -7,6 +7,7 @@ import type {
   ConnectorDefinition,
   Guarantee,
   Permissions,
+  SinkRole,
   StreamSelection,
 } from "../connectors/contract.ts";
 import type { Layout } from "../formats/data/envelope.ts";
@@ -185,7 +186,7 @@ export function makePlan(
       ),
       onError: on_error,
       deadLetterMaxRatio: dead_letter_max_ratio,
-      batch: batchLimits(sink, sinkDefinition.sink!.batch),
+      batch: batchLimits(sink, sinkDefinition.sink!),
       ...weakerGuarantee({ ...sourceDefinition.source!, name: source.name }, {
         ...sinkDefinition.sink!,
         name: sink.name,
@@ -225,7 +226,8 @@ export function makePlan(
 }
 
 /** The sink's limits, with what the file says instead: `batch` first, then the names that earlier versions used. */
-function batchLimits(sink: ConfiguredSink, limits: BatchLimits): BatchLimits {
+function batchLimits(sink: ConfiguredSink, { batch, batchOf }: SinkRole): BatchLimits {
+  const limits = { ...batch, ...batchOf?.(sink.config as never) };
   const own = limits.cheap ? {} : sink.config as { batch_size?: unknown; flush_interval_secs?: unknown };
   const number = (value: unknown) => typeof value === "number" && value > 0 ? value : undefined;
   const seconds = number(own.flush_interval_secs);

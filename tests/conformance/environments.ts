@@ -16,6 +16,7 @@ import {
   type SourceEnvironment,
 } from "./environment.ts";
 import { rivvenMessages, rivvenTopics } from "./rivven_environment.ts";
+import { webhook } from "./webhook_environment.ts";
 import { postgresSnapshot, postgresStream } from "./postgres_environment.ts";
 
 /** By connector type. */
@@ -44,6 +45,10 @@ export const sinkEnvironments: Readonly<Record<string, Environments<SinkEnvironm
     "one file": files({ path: "out/all.jsonl" }),
     "a file for each table": files({ path: "out/{namespace}/{stream}.jsonl" }),
     "rotated files": files({ path: "{stream}.jsonl", rotation: { max_size_mb: 0.005 } }),
+  },
+  "http-webhook": {
+    "a record a request": webhook({}),
+    "arrays of records": webhook({ batch_size: 25 }),
   },
   rivven: { "a topic for each table": rivvenTopics },
   stdout: { "JSON lines": stdout },
