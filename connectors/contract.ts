@@ -43,6 +43,11 @@ export interface ConnectorDefinition<Config = unknown> {
    * Secrets that it finds go to keys that are marked secret.
    */
   readonly completeConfig?: (config: Record<string, unknown>, machine: Machine) => CompletedConfig;
+  /**
+   * Of connectors of a broker: the config with what the rest of the file says, where it says nothing itself. The plan
+   * calls it for each worker, and shows what comes out.
+   */
+  withBrokerSettings?(config: Config, settings: BrokerSettings): Config;
   /** Exactly what its worker may reach; what is left out is denied. (A method, so that one list holds them all.) */
   permissions(config: Config, role: "source" | "sink"): Permissions;
   readonly source?: SourceRole;
@@ -67,6 +72,24 @@ export interface CompletedConfig {
   readonly notes: readonly string[];
   /** What can't be right, with the key to say it at. Holds no secret. */
   readonly problems: readonly { readonly key: string; readonly message: string; readonly hint?: string }[];
+}
+
+/** What a pipeline file says of brokers outside of the connectors' own configs. What it does not say is left out. */
+export interface BrokerSettings {
+  /** `settings.retry`. */
+  readonly retry: {
+    readonly max_retries?: number;
+    readonly initial_backoff_ms?: number;
+    readonly max_backoff_ms?: number;
+    readonly backoff_multiplier?: number;
+  };
+  /** Topics that a sink may have to make: the source's `topic_config` over `settings.topic`. */
+  readonly topic: {
+    readonly auto_create?: boolean;
+    readonly partitions?: number;
+    readonly require_topic_exists?: boolean;
+    readonly validate_existing?: boolean;
+  };
 }
 
 export const CATEGORIES = {

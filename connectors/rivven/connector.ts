@@ -2,12 +2,10 @@
 import { z } from "zod";
 import { LAYOUTS } from "../../formats/data/envelope.ts";
 import { OPERATIONS } from "../../formats/data/record.ts";
+import { normalization, placeholders, topicPattern } from "../../formats/topic/keys.ts";
 import { type ConnectorDefinition, defineConnector } from "../contract.ts";
 import { addressText, parseAddress } from "./client/address.ts";
 import example from "./example.gen.ts";
-import { patternProblem, PLACEHOLDERS } from "./topic_name.ts";
-
-const placeholders = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`).join(" ");
 
 const server = z.string().min(1).superRefine((text, context) => {
   if (parseAddress(text) !== undefined) return;
@@ -41,47 +39,48 @@ const auth = z.strictObject({
   ),
   username: z.string().min(1).describe("The user"),
   password: z.string().describe("Its password").meta({ secret: true }),
-});
-
-const normalization = z.strictObject({
-  enabled: z.boolean().default(true).describe("False: names go into the topic as they are"),
-  case_conversion: z.preprocess(
-    (value) => value === "kebab_case" ? "kebab-case" : value,
-    z.enum(["none", "lower", "upper", "snake_case", "kebab-case"]),
-  ).default("none").describe(
-    "Case of the names that fill the placeholders; text of the pattern stays as it is",
-  ),
-  replacement_char: z.enum(["_", "-"]).default("_").describe(
-    "What stands for each character that is no ASCII letter, digit, `_` or `-`",
-  ),
-  avro_compatible: z.boolean().default(false).describe(
-    "Names of letters, digits and `_` only, with no digit in front",
-  ),
-  strip_prefixes: z.array(z.string().min(1)).default([]).describe(
-    "Taken off the front of a name, each once, in this order; case does not count",
-  ),
-  strip_suffixes: z.array(z.string().min(1)).default([]).describe("The same at the end of a name"),
-  truncate_long_names: z.boolean().default(true).describe("Shortens topics of more than 249 bytes"),
-  hash_on_truncate: z.boolean().default(true).describe(
-    "A shortened topic ends in a hash of its whole name, so that two long ones stay two",
-  ),
-}).refine(({ case_conversion, avro_compatible }) => !(case_conversion === "kebab-case" && avro_compatible), {
-  message: "case_conversion: kebab-case makes names that avro_compatible forbids",
+  token: z.string().refine(() => false, "The broker has no login by token: give username and password")
+    .optional().describe("Not possible: the broker has no login by token").meta({ secret: true }),
 });
 
 const retry = z.strictObject({
-  max_retries: z.int().min(0).default(10).describe(
-    "How often a request is tried again before the pipeline is",
+  max_retries: z.int().min(0).optional().describe(
+    "How often a request is tried again before the pipeline is; 10 when left out",
   ),
-  initial_backoff_ms: z.int().min(1).default(100).describe(
-    "Wait before the first of them; doubled each time",
+  initial_backoff_ms: z.int().min(1).optional().describe(
+    "Wait before the first of them, in milliseconds; 100 when left out",
   ),
-  max_backoff_ms: z.int().min(1).default(10_000).describe("The longest wait"),
+  max_backoff_ms: z.int().min(1).optional().describe(
+    "The longest wait, in milliseconds; 10000 when left out",
+  ),
+  backoff_multiplier: z.number().min(1).optional().describe(
+    "How much longer each wait is than the one before; 2 when left out",
+  ),
 });
 
 /** Keys of one side, which would do nothing on the other. */
 const SINK_KEYS = ["topic", "normalization", "topic_config", "batch_size"];
-const SOURCE_KEYS = ["consumer_group", "start_offset", "on_out_of_range"];
+const SOURCE_KEYS = [
+  "consumer_group",
+  "start_offset",
+  "on_out_of_range",
+  "offset_commit_interval",
+  "metadata_refresh_ms",
+];
+
+/** Keys that other brokers' sinks have, with the value that asks for nothing and why no other is possible. */
+const IMPOSSIBLE: Readonly<Record<string, { readonly off: unknown; readonly why: string }>> = {
+  idempotent: {
+    off: false,
+    why:
+      "The broker's idempotent producer answers for records of a batch that it has not written, so they would be lost",
+  },
+  linger_ms: {
+    off: 0,
+    why: "Nothing waits for more: what comes while a batch is on its way is the next batch",
+  },
+  compression: { off: "none", why: "The broker's protocol has no compression" },
+};
 
 const config = z.strictObject({
   address: server.optional().describe("The broker, `host:port`; 9092 when there is no port"),
@@ -99,28 +98,37 @@ const config = z.strictObject({
     "Longest wait for an answer; then the connection is given up",
   ),
   retry: retry.prefault({}).describe(
-    "Tries of one request after a lost connection or an error that may pass",
+    "Tries of one request after a lost connection or an error that may pass; what is left out is as in settings.retry",
   ),
   envelope: z.enum([...LAYOUTS, "none"]).optional().describe(
     "Sink: the layout of what is published, without it `standard` for changes and `rivven` for records that are no " +
       "changes. Source: `auto` (as without it) turns what is recognised as one of these layouts back into the record " +
       "that it was, `none` gives every message as it is",
   ),
-  topic: z.string().superRefine((pattern, context) => {
-    const message = patternProblem(pattern);
-    if (message) context.addIssue({ code: "custom", message, input: pattern });
-  }).optional().describe(
-    `Sink: the topic; placeholders give one for each stream: ${placeholders}. Without it {source}.{namespace}.{stream}`,
+  topic: topicPattern.optional().describe(
+    `Sink: the topic; placeholders give one for each stream: ${placeholders}. A topic that the source or a transform ` +
+      "has chosen wins. Without it {source}.{namespace}.{stream}",
   ),
   normalization: normalization.optional().describe(
     "Sink: how names become parts of topics; without it other characters than letters, digits, `_` and `-` become `_`",
   ),
   topic_config: z.strictObject({
-    auto_create: z.boolean().default(true).describe("Makes topics that are missing; false: stops instead"),
+    auto_create: z.boolean().optional().describe(
+      "Makes topics that are missing; false: stops instead. True when nothing says otherwise",
+    ),
     partitions: z.int().min(1).max(1000).optional().describe(
       "Partitions of a topic that is made here; without it the broker's default, which is 3",
     ),
-  }).prefault({}).describe("Sink: topics that do not exist yet"),
+    require_topic_exists: z.boolean().optional().describe(
+      "With auto_create: false: true stops where a topic is missing, false waits for somebody to make it. True when " +
+        "nothing says otherwise",
+    ),
+    validate_existing: z.boolean().optional().describe(
+      "Stops where a topic that exists has another number of partitions than `partitions`",
+    ),
+  }).prefault({}).describe(
+    "Sink: topics that do not exist yet; what is left out is as in the source's topic_config, then as in settings.topic",
+  ),
   batch_size: z.int().min(1).max(1000).default(100).describe(
     "Sink: most records of one request. More than 100 gain nothing: the broker writes one after the other",
   ),
@@ -131,8 +139,11 @@ const config = z.strictObject({
   consumer_group: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, {
     error: "A group has 1 to 255 letters, digits, dots, - and _, with a letter or digit in front",
   }).optional().describe(
-    "Source: the group whose offsets at the broker follow what the pipeline has made durable, for others to look at. " +
-      "The pipeline itself goes by its own state. Without it nothing is committed there",
+    "Source: the group whose offsets at the broker follow what the pipeline has made durable. Reading begins at them " +
+      "where they are ahead of the pipeline's own state, or this has none. Without a group nothing is committed there",
+  ),
+  offset_commit_interval: z.int().min(0).optional().describe(
+    "Source: the group's offsets follow after so many records at the latest; without it, and anyway, after a second",
   ),
   start_offset: z.union([
     z.enum(["earliest", "latest"]),
@@ -145,6 +156,9 @@ const config = z.strictObject({
   on_out_of_range: z.enum(["stop", "earliest", "latest"]).default("stop").describe(
     "Source: what to do when the records at the saved position are gone (deleted, or the topic was made anew): `stop` " +
       "with an error, or go on at one end of what is there",
+  ),
+  metadata_refresh_ms: z.int().min(100).default(5000).describe(
+    "Source: how often new topics and partitions are looked for, in milliseconds",
   ),
 }).superRefine((keys, context) => {
   const problem = (path: string, message: string) =>
@@ -183,18 +197,29 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
       notes: [],
     };
   },
-  completeConfig(config) {
+  completeConfig(given) {
+    const config = { ...given };
+    const problems: { key: string; message: string; hint?: string }[] = [];
+    for (const [key, { off, why }] of Object.entries(IMPOSSIBLE)) {
+      if (!(key in config)) continue;
+      if (config[key] !== off) problems.push({ key, message: why, hint: `Remove ${key}` });
+      delete config[key];
+    }
     const isSource = config.topics !== undefined;
-    const problems = (isSource ? SINK_KEYS : SOURCE_KEYS).filter((key) => config[key] !== undefined).map((
-      key,
-    ) => ({
-      key,
-      message: isSource
+    for (const key of isSource ? SINK_KEYS : SOURCE_KEYS) {
+      if (config[key] === undefined) continue;
+      const message = isSource
         ? `${key} is a key of the sink, and with topics this is a source`
-        : `${key} is a key of the source, which has topics`,
-    }));
+        : `${key} is a key of the source, which has topics`;
+      problems.push({ key, message });
+    }
     return { config, notes: [], problems };
   },
+  withBrokerSettings: (config, { retry, topic }) => ({
+    ...config,
+    retry: { ...retry, ...config.retry },
+    topic_config: { ...topic, ...config.topic_config },
+  }),
   permissions(config) {
     const files = config.tls?.enabled ? [config.tls.ca_path, config.tls.cert_path, config.tls.key_path] : [];
     const read = files.filter((path) => path !== undefined);

@@ -1,7 +1,7 @@
 /** A client as a configuration asks for it. Both sides of the connector open one. */
 import type { ConnectorContext } from "../contract.ts";
 import { parseAddress } from "./client/address.ts";
-import { RivvenClient } from "./client/client.ts";
+import { RETRY, RivvenClient } from "./client/client.ts";
 import type { RivvenConfig } from "./connector.ts";
 
 /**
@@ -12,7 +12,7 @@ export function openClient(
   config: RivvenConfig,
   context: ConnectorContext,
   connections: number,
-  maxRetries: number = config.retry.max_retries,
+  maxRetries: number = config.retry.max_retries ?? RETRY.maxRetries,
 ): RivvenClient {
   const { tls, retry } = config;
   return new RivvenClient({
@@ -23,8 +23,9 @@ export function openClient(
     requestTimeoutMs: config.request_timeout_ms,
     retry: {
       maxRetries,
-      initialBackoffMs: retry.initial_backoff_ms,
-      maxBackoffMs: retry.max_backoff_ms,
+      initialBackoffMs: retry.initial_backoff_ms ?? RETRY.initialBackoffMs,
+      maxBackoffMs: retry.max_backoff_ms ?? RETRY.maxBackoffMs,
+      backoffMultiplier: retry.backoff_multiplier,
     },
     tls: tls?.enabled
       ? {

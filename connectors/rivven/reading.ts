@@ -35,8 +35,6 @@ interface Lane {
   checkedMs: number;
 }
 
-/** How often new topics and partitions are looked for. */
-const REFRESH_MS = 5000;
 /** The longest that the broker is let wait, so that a stop is prompt. */
 const LONG_POLL_MS = 500;
 /** After few records the broker is left alone for a moment: at the log's end it would give them one by one. */
@@ -115,10 +113,10 @@ export class Reading {
   }
 
   async #watch(): Promise<void> {
-    const { clock, signal } = this.#options;
+    const { clock, signal, config: { metadata_refresh_ms } } = this.#options;
     this.#startWorkers();
     while (!signal.aborted && !this.#failed) {
-      await clock.sleep(REFRESH_MS, signal);
+      await clock.sleep(metadata_refresh_ms, signal);
       if (signal.aborted || this.#failed) return;
       await this.#refresh();
       this.#startWorkers();
@@ -206,13 +204,27 @@ export class Reading {
   }
 
   async #open(topic: string, partition: number): Promise<PartitionReader> {
-    const { client, config, saved } = this.#options;
-    const found = saved?.get(topic)?.[partition];
-    const known = found === undefined || found < 0 ? undefined : found;
+    const { client, config } = this.#options;
+    const known = await this.#savedOffset(topic, partition);
     const next = known ?? await this.#firstOffset(topic, partition);
     const reader = new PartitionReader(client, topic, partition, next, config.on_out_of_range);
     if (known !== undefined) await reader.assertInRange();
     return reader;
+  }
+
+  /** Ours or the group's, whichever is further: a killed broker forgets, and so does a state that was restored. */
+  async #savedOffset(topic: string, partition: number): Promise<number | undefined> {
+    const { client, config: { consumer_group: group }, saved, log } = this.#options;
+    const found = saved?.get(topic)?.[partition] ?? -1;
+    const own = found < 0 ? undefined : found;
+    const committed = group === undefined ? undefined : await client.committed(group, topic, partition);
+    if (own === undefined || committed === undefined || committed <= own) return own ?? committed;
+    log.warn(
+      `Group "${group}" is at offset ${committed} of partition ${partition} of topic "${topic}", and this pipeline ` +
+        `at ${own}: it goes on at ${committed}`,
+      { topic, partition, offset: committed, own },
+    );
+    return committed;
   }
 
   async #firstOffset(topic: string, partition: number): Promise<number> {
@@ -220,10 +232,6 @@ export class Reading {
     const { earliest, latest } = await client.offsets(topic, partition);
     // What has appeared since the first run began is read from its beginning.
     if (!this.#isFirst || saved !== undefined) return earliest;
-    if (config.consumer_group !== undefined) {
-      const committed = await client.committed(config.consumer_group, topic, partition);
-      if (committed !== undefined && committed >= earliest && committed <= latest) return committed;
-    }
     const { start_offset: start } = config;
     if (start === "earliest") return earliest;
     if (start === "latest") return latest;

@@ -4,28 +4,18 @@
  */
 import { ConnectorError, RecordError, reportError } from "../../formats/data/errors.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import { NORMALIZATION } from "../../formats/topic/normalization.ts";
+import { TopicBook, type TopicOwners } from "../../formats/topic/topic_book.ts";
+import { topicProblem } from "../../formats/topic/topic_name.ts";
 import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
 import type { RivvenClient } from "./client/client.ts";
 import { partitionOf } from "./client/partition.ts";
 import type { RivvenConfig } from "./connector.ts";
-import type { Normalization } from "./normalization.ts";
 import { openClient, serversOf } from "./open_client.ts";
 import { type PartitionQueue, Publisher } from "./publisher.ts";
-import { topicOf, topicProblem } from "./topic_name.ts";
 
 /** The broker takes requests of 10 MiB, and what just fits can never be read again: its answer is larger. */
 const MAX_RECORD_BYTES = 9 * 1024 * 1024;
-
-const NORMALIZATION: Normalization = {
-  enabled: true,
-  case_conversion: "none",
-  replacement_char: "_",
-  avro_compatible: false,
-  strip_prefixes: [],
-  strip_suffixes: [],
-  truncate_long_names: true,
-  hash_on_truncate: true,
-};
 
 /** Where a stream's records go. */
 interface Target {
@@ -35,18 +25,25 @@ interface Target {
 }
 
 /**
- * Opens the sink; the broker is asked for with the first record.
+ * Opens the sink. The broker is asked for with the first record; already now where its one topic must exist.
  *
- * @throws {ConnectorError} when the configuration is a source's
+ * @throws {ConnectorError} when the configuration is a source's, or the topic is missing
  */
-export function openSink(config: RivvenConfig, context: SinkContext): Sink {
+export async function openSink(config: RivvenConfig, context: SinkContext): Promise<Sink> {
   if (config.topics !== undefined) {
     throw new ConnectorError(`Sink "${context.name}" has topics, which is a source's key`, {
       code: "config_topics",
       hint: "Name the topic to publish to with topic, or leave both out",
     });
   }
-  return new RivvenSink(config, context);
+  const sink = new RivvenSink(config, context);
+  try {
+    await sink.start();
+    return sink;
+  } catch (error) {
+    await sink[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 class RivvenSink implements Sink {
@@ -57,7 +54,7 @@ class RivvenSink implements Sink {
   /** By stream; an error where the stream has no possible topic. */
   readonly #targets = new WeakMap<Stream, Target | RecordError>();
   readonly #topics = new Map<string, readonly PartitionQueue[]>();
-  readonly #streamOfTopic = new Map<string, string>();
+  #book: TopicBook | undefined;
 
   constructor(config: RivvenConfig, context: SinkContext) {
     const { connections, batch_size: batchSize } = config;
@@ -65,6 +62,12 @@ class RivvenSink implements Sink {
     this.#context = context;
     this.#client = openClient(config, context, connections);
     this.#publisher = new Publisher(this.#client, { connections, batchSize });
+  }
+
+  async start(): Promise<void> {
+    const { topic, topic_config: { auto_create = true, require_topic_exists = true } } = this.#config;
+    if (auto_create || !require_topic_exists || topic === undefined || topic.includes("{")) return;
+    if (await this.#client.partitions(topic) === undefined) throw missing(topic, true);
   }
 
   async write(batch: Batch): Promise<void> {
@@ -116,7 +119,7 @@ class RivvenSink implements Sink {
     const exists = topics.includes(topic);
     const count = exists ? await client.partitions(topic) : undefined;
     if (exists) return report({ name: "topic", status: "ok", message: `"${topic}" has ${count} partitions` });
-    if (topic_config.auto_create) {
+    if (topic_config.auto_create ?? true) {
       return report({
         name: "topic",
         status: "ok",
@@ -137,8 +140,8 @@ class RivvenSink implements Sink {
   }
 
   async #targetOf(stream: Stream, batch: Batch): Promise<Target | RecordError> {
-    const { topic: pattern, normalization = NORMALIZATION } = this.#config;
-    const topic = topicOf(pattern, batch.encoded().origin.name, stream, normalization);
+    const book = this.#book ??= this.#openBook(batch.encoded().origin.name);
+    const topic = await book.topicOf(stream);
     const problem = topicProblem(topic);
     const target = problem === undefined
       ? this.#targetIn(await this.#partitionsOf(topic), stream)
@@ -146,7 +149,6 @@ class RivvenSink implements Sink {
         code: "config_topic_name",
       });
     this.#targets.set(stream, target);
-    this.#noteCollision(topic, stream);
     return target;
   }
 
@@ -158,19 +160,24 @@ class RivvenSink implements Sink {
   async #partitionsOf(topic: string): Promise<readonly PartitionQueue[]> {
     const known = this.#topics.get(topic);
     if (known) return known;
-    const { auto_create, partitions } = this.#config.topic_config;
-    const { log } = this.#context;
-    let count = auto_create ? undefined : await this.#client.partitions(topic);
-    if (auto_create) {
+    const { topic_config } = this.#config;
+    const { auto_create = true, partitions, require_topic_exists = true, validate_existing = false } =
+      topic_config;
+    let count = await this.#client.partitions(topic);
+    if (count === undefined && auto_create) {
       const made = await this.#client.ensureTopic(topic, partitions);
       count = made.partitions;
-      if (made.isNew) log.info(`Topic "${topic}" was made`, { partitions: count });
+      if (made.isNew) this.#context.log.info(`Topic "${topic}" was made`, { partitions: count });
     }
-    if (count === undefined) {
-      throw new ConnectorError(`Cannot publish to topic "${topic}": it does not exist`, {
-        code: "not_found_topic",
-        hint: "Create it, or set topic_config.auto_create: true",
-      });
+    if (count === undefined) throw missing(topic, require_topic_exists);
+    if (validate_existing && partitions !== undefined && count !== partitions) {
+      throw new ConnectorError(
+        `Cannot publish to topic "${topic}": it has ${count} partitions, and ${partitions} are configured`,
+        {
+          code: "config_topic_partitions",
+          hint: "Correct partitions, or set validate_existing: false",
+        },
+      );
     }
     const queues = Array.from(
       { length: count },
@@ -180,14 +187,31 @@ class RivvenSink implements Sink {
     return queues;
   }
 
-  /** Names of two tables can become one topic's by accident; with a fixed topic it is meant. */
-  #noteCollision(topic: string, stream: Stream): void {
-    const name = qualifiedName(stream);
-    const other = this.#streamOfTopic.get(topic);
-    this.#streamOfTopic.set(topic, name);
-    if (other === undefined || other === name || this.#config.topic?.includes("{") === false) return;
-    this.#context.log.warn(`"${other}" and "${name}" are both published to topic "${topic}"`, { topic });
+  #openBook(source: string): TopicBook {
+    const { topic, normalization = NORMALIZATION } = this.#config;
+    const { state, flow, log } = this.#context;
+    const key = `topics of ${flow}`;
+    const owners: TopicOwners = {
+      get: async () => (await state.get(key) ?? {}) as Record<string, string>,
+      put: (owners) => state.put(key, owners),
+    };
+    return new TopicBook({
+      pattern: topic,
+      normalization,
+      source,
+      warn: (message) => log.warn(message),
+      owners,
+    });
   }
+}
+
+/** @param isFinal false: it is waited for, by trying again */
+function missing(topic: string, isFinal: boolean): ConnectorError {
+  return new ConnectorError(`Cannot publish to topic "${topic}": it does not exist`, {
+    code: "not_found_topic",
+    hint: "Create it, or set topic_config.auto_create: true",
+    retryable: !isFinal,
+  });
 }
 
 function recordProblem(key: Uint8Array | undefined, value: Uint8Array): RecordError | undefined {

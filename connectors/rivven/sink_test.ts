@@ -23,10 +23,10 @@ function configOf(broker: Rivvend, more: Record<string, Json> = {}): RivvenConfi
   return definition.config.parse({ address: broker.address, ...more });
 }
 
-function open(broker: Rivvend, more: Record<string, Json> = {}, realTime = false) {
+async function open(broker: Rivvend, more: Record<string, Json> = {}, realTime = false) {
   const fake = fakeSinkContext();
   const context = realTime ? { ...fake, clock: systemClock } : fake;
-  return { sink: openSink(configOf(broker, more), context), context: fake };
+  return { sink: await openSink(configOf(broker, more), context), context: fake };
 }
 
 /** All records of a topic, by partition. */
@@ -65,7 +65,8 @@ Deno.test("records go where the broker would put their key, and those of one key
   if (broker === undefined) return;
   await using client = broker.client();
   {
-    await using sink = open(broker, { topic: "t", topic_config: { partitions: 16 }, batch_size: 7 }).sink;
+    await using sink =
+      (await open(broker, { topic: "t", topic_config: { partitions: 16 }, batch_size: 7 })).sink;
     for (let first = 0; first < 2000; first += 100) await sink.write(changes(first, 100));
     await sink.flush();
   }
@@ -92,7 +93,7 @@ Deno.test("records without a key stay in one partition, in their order", async (
   await using client = broker.client();
   const stream = fakeStream("events", { key: [] });
   {
-    await using sink = open(broker, { topic_config: { partitions: 8 } }).sink;
+    await using sink = (await open(broker, { topic_config: { partitions: 8 } })).sink;
     await sink.write(
       fakeBatch(Array.from({ length: 250 }, (_, i) => fakeRecord(i, { stream, key: undefined }))),
     );
@@ -118,7 +119,7 @@ Deno.test("a tombstone is an empty value behind its delete; a layout's empty tex
     fakeRecord(4, { key: undefined, operation: "tombstone", after: undefined }),
   ];
   for (const layout of ["auto", "plain"] as const) {
-    const { sink, context } = open(broker, { topic: layout, topic_config: { partitions: 4 } });
+    const { sink, context } = await open(broker, { topic: layout, topic_config: { partitions: 4 } });
     await using _ = sink;
     await sink.write(fakeBatch(records, { layout }));
     await sink.flush();
@@ -136,22 +137,89 @@ Deno.test("a tombstone is an empty value behind its delete; a layout's empty tex
   }
 });
 
-Deno.test("streams without a possible topic are rejected, and a missing topic stops where none may be made", async (t) => {
+Deno.test("streams without a possible topic are rejected", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  const { sink, context } = await open(broker, {
+    topic: "{namespace}.x",
+    normalization: { strip_prefixes: ["public"] },
+  });
+  await using _ = sink;
+  await sink.write(fakeBatch([fakeRecord(1)]));
+  await sink.flush();
+  assert.equal(context.rejected[0].error.code, "config_topic_name");
+});
+
+Deno.test("a missing topic stops the sink at its start, or is waited for, where none may be made", async (t) => {
   await using broker = await requireServer(t, startRivvend);
   if (broker === undefined) return;
   const batch = fakeBatch([fakeRecord(1)]);
+  const none = { auto_create: false };
+  await assert.rejects(open(broker, { topic: "none", topic_config: none }), {
+    code: "not_found_topic",
+    retryable: false,
+  });
   {
-    const { sink, context } = open(broker, {
-      topic: "{namespace}.x",
-      normalization: { strip_prefixes: ["public"] },
+    await using sink = (await open(broker, { topic: "none.{table}", topic_config: none })).sink;
+    await assert.rejects(sink.write(batch), { code: "not_found_topic", retryable: false });
+  }
+  const waits = { auto_create: false, require_topic_exists: false };
+  {
+    await using sink = (await open(broker, { topic: "none", topic_config: waits })).sink;
+    await assert.rejects(sink.write(batch), { code: "not_found_topic", retryable: true });
+  }
+  await using client = broker.client();
+  await client.ensureTopic("none", 2);
+  {
+    await using sink = (await open(broker, { topic: "none", topic_config: waits })).sink;
+    await sink.write(batch);
+    await sink.flush();
+  }
+  assert.equal((await readAll(client, "none")).flat().length, 1);
+  const other = { partitions: 5, validate_existing: true };
+  await using sink = (await open(broker, { topic: "none", topic_config: other })).sink;
+  await assert.rejects(sink.write(batch), {
+    code: "config_topic_partitions",
+    message: /has 2 partitions, and 5 are configured/,
+  });
+});
+
+Deno.test("a topic that the record's stream has wins, and two streams that become one topic are told apart on demand", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using client = broker.client();
+  const streams = [
+    fakeStream("orders", { topic: "routed" }),
+    fakeStream("a b"),
+    fakeStream("a_b"),
+  ];
+  const batch = fakeBatch(streams.map((stream, i) => fakeRecord(i, { stream })));
+  {
+    const { sink, context } = await open(broker, {
+      topic: "x.{table}",
+      normalization: { on_collision: "hash_suffix" },
     });
     await using _ = sink;
     await sink.write(batch);
     await sink.flush();
-    assert.equal(context.rejected[0].error.code, "config_topic_name");
+    assert.match(context.lines[0].message, /was made/);
+    assert.ok(context.lines.some(({ message }) => message.includes('both become topic "x.a_b"')));
   }
-  await using sink = open(broker, { topic: "none", topic_config: { auto_create: false } }).sink;
-  await assert.rejects(sink.write(batch), { code: "not_found_topic" });
+  const topics = (await client.topics()).sort();
+  assert.deepEqual(topics.map((topic) => topic.replace(/_[0-9a-f]{8}$/, "_#")), [
+    "routed",
+    "x.a_b",
+    "x.a_b_#",
+  ]);
+  for (const [i, topic] of topics.entries()) {
+    const [record] = (await readAll(client, topic)).flat();
+    assert.equal(JSON.parse(text(record.value)!).after.id, i);
+  }
+  await using failing = (await open(broker, {
+    topic: "x.{table}",
+    normalization: { on_collision: "fail" },
+  })).sink;
+  await assert.rejects(failing.write(batch), { code: "config_topic_collision" });
 });
 
 Deno.test("a broker that is killed and comes back gets every record, those of a key in order", async (t) => {
@@ -159,7 +227,7 @@ Deno.test("a broker that is killed and comes back gets every record, those of a 
   if (broker === undefined) return;
   await using client = broker.client();
   {
-    const { sink } = open(broker, {
+    const { sink } = await open(broker, {
       topic: "t",
       topic_config: { partitions: 8 },
       connections: 8,
@@ -192,7 +260,7 @@ Deno.test("with connections that are cut while batches are on their way the newe
   if (broker === undefined) return;
   await using proxy = await startProxy({ target: { port: broker.port } });
   {
-    const { sink } = open(broker, {
+    const { sink } = await open(broker, {
       address: `${proxy.host}:${proxy.port}`,
       topic: "t",
       topic_config: { partitions: 4 },
@@ -261,7 +329,7 @@ Deno.test("an I/O error of the broker ends the flow and is not tried again", asy
   const { port } = server.address() as { port: number };
   {
     const config = definition.config.parse({ address: `127.0.0.1:${port}`, topic: "t" });
-    await using sink = openSink(config, fakeSinkContext());
+    await using sink = await openSink(config, fakeSinkContext());
     await sink.write(fakeBatch([fakeRecord(1)]));
     await assert.rejects(sink.flush(), { code: "fatal_broker_disk", retryable: false });
     await assert.rejects(sink.write(fakeBatch([fakeRecord(2)])), { code: "fatal_broker_disk" });

@@ -14,7 +14,7 @@ import { positionOf, readPosition } from "./position.ts";
 import { Reading } from "./reading.ts";
 import { Streams, Unwrapper } from "./unwrapper.ts";
 
-/** Offsets are told to the broker at most this often; nobody of us relies on them. */
+/** Offsets are told to the broker this often, unless `offset_commit_interval` asks for more. */
 const COMMIT_INTERVAL_MS = 1000;
 
 /**
@@ -88,14 +88,28 @@ class RivvenSource implements Source {
     }
   }
 
-  /** Tells the broker, where a group is configured, as far as it lets us: our own position is what counts. */
+  /** Tells the broker, where a group is configured, as far as it lets us. */
   async acknowledge(position: Position): Promise<void> {
-    if (this.#config.consumer_group === undefined || this.#context.preview) return;
+    const { consumer_group: group, offset_commit_interval: interval = 0 } = this.#config;
+    if (group === undefined || this.#context.preview) return;
     this.#acknowledged = position;
     const now = this.#context.clock.monotonicMs();
-    if (now - this.#committedAtMs < COMMIT_INTERVAL_MS) return;
+    const isDue = now - this.#committedAtMs >= COMMIT_INTERVAL_MS ||
+      (interval > 0 && this.#uncommitted(position) >= interval);
+    if (!isDue) return;
     this.#committedAtMs = now;
-    await this.#commit(this.#config.consumer_group);
+    await this.#commit(group);
+  }
+
+  /** How many offsets lie between what the broker knows and the position. */
+  #uncommitted(position: Position): number {
+    let count = 0;
+    for (const [topic, offsets] of readPosition(position)) {
+      for (const [partition, offset] of offsets.entries()) {
+        count += Math.max(0, offset - (this.#committed.get(`${topic}/${partition}`) ?? 0));
+      }
+    }
+    return count;
   }
 
   async check(report: CheckReport): Promise<void> {

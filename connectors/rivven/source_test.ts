@@ -1,11 +1,13 @@
 /** The source against a real broker, with what the sink has published there and what others may. */
 import assert from "node:assert/strict";
+import type { RivvenClient } from "./client/client.ts";
 import { consume } from "./client/requests.ts";
 import { LAYOUTS } from "../../formats/data/envelope.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
 import type { Json, Row } from "../../formats/data/value.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { FakeClock } from "../../tests/fakes/clock.ts";
 import { fakeSinkContext, fakeSourceContext } from "../../tests/fakes/context.ts";
 import { fakeBatch, fakeRecord, fakeStream } from "../../tests/fakes/records.ts";
 import { requireServer } from "../../tests/servers/missing.ts";
@@ -45,7 +47,7 @@ async function read(source: Source, count: number, from?: Position): Promise<Fou
 }
 
 async function publish(broker: Rivvend, batch: Batch, config: Record<string, Json>): Promise<void> {
-  await using sink = openSink(
+  await using sink = await openSink(
     definition.config.parse({ address: broker.address, ...config }),
     fakeSinkContext(),
   );
@@ -249,6 +251,86 @@ Deno.test("topics that appear later are found, and what was acknowledged is told
   assert.ok(context.lines.some(({ message }) => message.includes('no topic "late.*" yet')));
 });
 
+Deno.test("reading goes on at the pipeline's own position or the group's, whichever is further", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using client = broker.client();
+  await client.ensureTopic("t", 2);
+  for (const partition of [0, 1]) {
+    await client.publish(
+      "t",
+      partition,
+      Array.from({ length: 5 }, (_, i) => ({ value: utf8.encode(String(10 * partition + i)) })),
+    );
+  }
+  await client.commit("g", "t", 0, 4);
+  await client.commit("g", "t", 1, 1);
+  const first = async (from: Position | undefined, config: Record<string, Json> = {}) => {
+    const { source, context } = open(broker, { topics: ["t"], ...config });
+    await using _ = source;
+    const found = await read(source, 1, from);
+    return { position: found[0].position, lines: context.lines.map(({ message }) => message) };
+  };
+  const values = async (from: Position, count: number, config: Record<string, Json>) => {
+    await using source = open(broker, { topics: ["t"], ...config }).source;
+    return (await read(source, count, from)).map(({ after }) => Number(after)).sort((a, b) => a - b);
+  };
+  const from = { v: 1, topics: { t: [2, 3] } };
+  assert.deepEqual(await values(from, 3, { consumer_group: "g" }), [4, 13, 14]);
+  assert.deepEqual(await values(from, 5, {}), [2, 3, 4, 13, 14]);
+  // A topic that the state does not know: the group does.
+  assert.deepEqual(await values({ v: 1, topics: {} }, 5, { consumer_group: "g" }), [4, 11, 12, 13, 14]);
+  const { lines } = await first(from, { consumer_group: "g" });
+  assert.ok(
+    lines.some((line) => /Group "g" is at offset 4 of partition 0 .* and this pipeline at 2/.test(line)),
+    lines.join("\n"),
+  );
+});
+
+Deno.test("a group's offset that is out of range stops the source, or is what on_out_of_range says", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using client = broker.client();
+  await client.ensureTopic("t", 1);
+  await client.publish("t", 0, Array.from({ length: 5 }, (_, i) => ({ value: utf8.encode(String(i)) })));
+  await client.commit("g", "t", 0, 1);
+  await deleteRecords(client, "t", 3);
+  const config = { topics: ["t"], consumer_group: "g", start_offset: "latest" };
+  {
+    await using source = open(broker, config).source;
+    await assert.rejects(read(source, 1), { code: "state_offsets_gone", message: /from offset 1/ });
+  }
+  await using source = open(broker, { ...config, on_out_of_range: "earliest" }).source;
+  assert.deepEqual((await read(source, 2)).map(({ after }) => after), [3, 4]);
+});
+
+Deno.test("the group's offsets follow after offset_commit_interval records, without it after a second", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using client = broker.client();
+  await client.ensureTopic("t", 1);
+  await client.publish("t", 0, Array.from({ length: 10 }, (_, i) => ({ value: utf8.encode(String(i)) })));
+  const clock = new FakeClock();
+  const config = definition.config.parse({
+    address: broker.address,
+    topics: ["t"],
+    consumer_group: "g",
+    offset_commit_interval: 3,
+  });
+  const context = { ...fakeSourceContext({ connector: "rivven", name: "in" }), clock };
+  await using source = openSource(config, context);
+  const after = async (offset: number) => {
+    await source.acknowledge({ v: 1, topics: { t: [offset] } });
+    return await client.committed("g", "t", 0);
+  };
+  assert.equal(await after(1), 1);
+  assert.equal(await after(3), 1);
+  assert.equal(await after(4), 4);
+  assert.equal(await after(5), 4);
+  clock.advance(1000);
+  assert.equal(await after(6), 6);
+});
+
 Deno.test("what a killed broker repeats at offset 0 is dropped", async (t) => {
   await using broker = await requireServer(t, startRivvend);
   if (broker === undefined) return;
@@ -284,18 +366,7 @@ Deno.test("records that are gone stop the source with the offsets, or are steppe
   await using client = broker.client();
   await client.ensureTopic("t", 1);
   await client.publish("t", 0, Array.from({ length: 5 }, (_, i) => ({ value: utf8.encode(String(i)) })));
-  await client.request({
-    name: "DeleteRecords",
-    answer: 33,
-    write(writer) {
-      writer.u8(31);
-      writer.string("t");
-      writer.uint(1);
-      writer.uint(0);
-      writer.uint(3);
-    },
-    read: () => {},
-  }, "delete records");
+  await deleteRecords(client, "t", 3);
   const from = (offset: number): Position => ({ v: 1, topics: { t: [offset] } });
   {
     await using source = open(broker, { topics: ["t"] }).source;
@@ -345,3 +416,19 @@ Deno.test("with envelope: none a message is what it is", async (t) => {
   const [record] = await read(source, 1);
   assert.deepEqual([record.operation, record.stream.name, (record.after as Row).op], ["record", "t", "c"]);
 });
+
+/** Deletes what lies before an offset of partition 0. */
+async function deleteRecords(client: RivvenClient, topic: string, before: number): Promise<void> {
+  await client.request({
+    name: "DeleteRecords",
+    answer: 33,
+    write(writer) {
+      writer.u8(31);
+      writer.string(topic);
+      writer.uint(1);
+      writer.uint(0);
+      writer.uint(before);
+    },
+    read: () => {},
+  }, "delete records");
+}

@@ -1,8 +1,8 @@
 /**
- * `cdc.{schema}.{table}` → the topic of a stream. connector.ts checks a pattern with it, sink.ts asks it once for
- * each stream.
+ * `cdc.{schema}.{table}` → the topic of a stream. The keys that hold patterns are checked with it; sinks that publish
+ * to a broker and the routing of sources ask it once for each stream.
  */
-import type { Stream } from "../../formats/data/stream.ts";
+import type { Stream } from "../data/stream.ts";
 import { type Normalization, normalize, shorten } from "./normalization.ts";
 
 /** What a placeholder stands for. */
@@ -43,7 +43,10 @@ export function topicProblem(topic: string): string | undefined {
   return undefined;
 }
 
-/** The topic of a stream. Not every result is a name that the broker takes: ask `topicProblem`. */
+/**
+ * The topic of a stream: what it has already, else what the pattern makes of its names. Not every result is a name
+ * that the broker takes: ask `topicProblem`.
+ */
 export function topicOf(
   pattern: string | undefined,
   source: string,

@@ -1,18 +1,8 @@
 import assert from "node:assert/strict";
-import type { Stream } from "../../formats/data/stream.ts";
-import { type Normalization, normalize } from "./normalization.ts";
+import type { Stream } from "../data/stream.ts";
+import { NORMALIZATION as DEFAULT, type Normalization, normalize } from "./normalization.ts";
 import { patternProblem, topicOf, topicProblem } from "./topic_name.ts";
 
-const DEFAULT: Normalization = {
-  enabled: true,
-  case_conversion: "none",
-  replacement_char: "_",
-  avro_compatible: false,
-  strip_prefixes: [],
-  strip_suffixes: [],
-  truncate_long_names: true,
-  hash_on_truncate: true,
-};
 const stream = (name: string, namespace?: string, database?: string, topic?: string): Stream => ({
   name,
   namespace,
@@ -75,6 +65,18 @@ Deno.test("snake case and kebab case cut words at capitals, not within a run of 
   };
   for (const [name, expected] of Object.entries(snake)) {
     assert.equal(normalize(name, { ...DEFAULT, case_conversion: "snake_case" }), expected, name);
+  }
+  const acronyms = {
+    "HTTPRequest": "http_request",
+    "getHTTPResponse": "get_http_response",
+    "UserID": "user_id",
+    "MyTable": "my_table",
+    "SQL": "sql",
+    "XMLa": "xm_la",
+  };
+  for (const [name, expected] of Object.entries(acronyms)) {
+    const options = { ...DEFAULT, case_conversion: "snake_case", snake_case_acronyms: true } as const;
+    assert.equal(normalize(name, options), expected, name);
   }
   for (const name of ["MyTable", "my_table", "my table"]) {
     const expected = name === "MyTable" ? "my-table" : "my-table";

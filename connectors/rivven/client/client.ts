@@ -22,6 +22,8 @@ export interface RetryPolicy {
   readonly maxRetries: number;
   readonly initialBackoffMs: number;
   readonly maxBackoffMs: number;
+  /** How much longer each wait is than the one before; 2 when left out. */
+  readonly backoffMultiplier?: number;
 }
 
 export interface AuthOptions {
@@ -60,7 +62,8 @@ export interface RequestOptions {
   readonly beforeRetry?: () => Promise<void>;
 }
 
-const RETRY: RetryPolicy = { maxRetries: 10, initialBackoffMs: 100, maxBackoffMs: 10_000 };
+/** What holds where nothing else is said. */
+export const RETRY: RetryPolicy = { maxRetries: 10, initialBackoffMs: 100, maxBackoffMs: 10_000 };
 /** The broker answers an over-quota request with a few ms; more than this would be a mistake. */
 const MAX_THROTTLE_MS = 5000;
 /** The broker writes a record of a batch every few ms. */
@@ -237,8 +240,8 @@ export class RivvenClient implements AsyncDisposable {
   }
 
   #backoff(retries: number): number {
-    const { initialBackoffMs, maxBackoffMs } = this.#retry;
-    const ms = Math.min(initialBackoffMs * 2 ** retries, maxBackoffMs);
+    const { initialBackoffMs, maxBackoffMs, backoffMultiplier = 2 } = this.#retry;
+    const ms = Math.min(initialBackoffMs * backoffMultiplier ** retries, maxBackoffMs);
     return ms * (0.5 + this.#random() / 2);
   }
 }
