@@ -12,6 +12,7 @@ import {
   type BatchHead,
   IN_SIDE,
   orderText,
+  type Origin,
   type Part,
   PARTS,
   type Position,
@@ -41,6 +42,7 @@ class WrittenBatch implements Batch {
   readonly length: number;
   readonly readAtMicros: bigint;
   readonly layout: Layout;
+  readonly origin: Origin;
   retained = false;
   readonly #data: BatchData;
   /** The batch whose buffers these are, where this one is a part of it. */
@@ -55,6 +57,7 @@ class WrittenBatch implements Batch {
     this.length = data.length;
     this.readAtMicros = data.readAtMicros;
     this.layout = data.layout;
+    this.origin = data.origin;
   }
 
   get bytes(): Uint8Array {
@@ -68,6 +71,10 @@ class WrittenBatch implements Batch {
 
   get records(): readonly DataRecord[] {
     return this.#records ??= Array.from({ length: this.length }, (_, i) => parseRecord(this, this.#data, i));
+  }
+
+  get streams(): readonly Stream[] {
+    return this.#data.streams;
   }
 
   stream(i: number): Stream {
@@ -92,13 +99,23 @@ class WrittenBatch implements Batch {
   withoutFirst(count: number): Batch {
     if (count === 0) return this;
     const { first } = this.#data;
-    return new WrittenBatch({ ...this.#data, first: first + count, length: this.length - count }, this);
+    const rest = new WrittenBatch({ ...this.#data, first: first + count, length: this.length - count }, this);
+    rest.#records = this.#records?.slice(count);
+    return rest;
   }
 
   select(keep: (i: number) => boolean): Batch {
     const kept: number[] = [];
     for (let i = 0; i < this.length; i++) if (keep(i)) kept.push(i);
-    return kept.length === this.length ? this : new WrittenBatch(selected(this.#data, kept));
+    if (kept.length === this.length) return this;
+    const part = new WrittenBatch(selected(this.#data, kept));
+    const records = this.#records;
+    if (records) part.#records = kept.map((i) => records[i]);
+    return part;
+  }
+
+  withStreams(change: (stream: Stream) => Stream): Batch {
+    return new WrittenBatch({ ...this.#data, streams: this.#data.streams.map(change) }, this);
   }
 
   inLayout(layout: Layout): Batch {
@@ -171,6 +188,7 @@ class RecordBatch implements Batch {
   readonly position: Position;
   readonly readAtMicros: bigint;
   readonly layout: Layout;
+  readonly origin: Origin;
   readonly records: readonly DataRecord[];
   readonly #head: BatchHead;
   #written?: WrittenBatch;
@@ -181,6 +199,7 @@ class RecordBatch implements Batch {
     this.position = head.position;
     this.readAtMicros = head.readAtMicros;
     this.layout = head.layout;
+    this.origin = head.origin;
     this.records = records;
   }
 
@@ -190,6 +209,10 @@ class RecordBatch implements Batch {
 
   get bytes(): Uint8Array {
     return this.#write().bytes;
+  }
+
+  get streams(): readonly Stream[] {
+    return [...new Set(this.records.map(({ stream }) => stream))];
   }
 
   stream(i: number): Stream {
@@ -215,6 +238,12 @@ class RecordBatch implements Batch {
   select(keep: (i: number) => boolean): Batch {
     const records = this.records.filter((_, i) => keep(i));
     return records.length === this.length ? this : new RecordBatch(this.#head, records);
+  }
+
+  withStreams(change: (stream: Stream) => Stream): Batch {
+    const changed = new Map(this.streams.map((stream) => [stream, change(stream)]));
+    const records = this.records.map((record) => ({ ...record, stream: changed.get(record.stream)! }));
+    return new RecordBatch(this.#head, records);
   }
 
   inLayout(layout: Layout): Batch {

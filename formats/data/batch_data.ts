@@ -19,20 +19,14 @@ export type Position = { readonly v: number; readonly [name: string]: Json | und
 /** A part of a record's JSON. `text` is the whole line with its \n, in the batch's layout. */
 export type Part = "text" | "key" | "before" | "after" | "source";
 
-export interface Batch {
-  /** All records of a batch belong to one lane: a part of the source within which order is total. */
-  readonly lane: string;
-  /** After the last record: resuming here gives exactly what follows. */
-  readonly position: Position;
+export interface Batch extends BatchHead {
   /** 0 is legal: only the position moved. */
   readonly length: number;
-  /** When the source read it, microseconds since 1970: the outer `ts_*` of the envelope. */
-  readonly readAtMicros: bigint;
-  /** The layout of `bytes`. */
-  readonly layout: Layout;
   /** UTF-8; the `text` of every record in order. */
   readonly bytes: Uint8Array;
   readonly records: readonly DataRecord[];
+  /** Every stream that a record of it has, each once; possibly some that none has. */
+  readonly streams: readonly Stream[];
   stream(i: number): Stream;
   operation(i: number): Operation;
   order(i: number): string | undefined;
@@ -42,6 +36,11 @@ export interface Batch {
   withoutFirst(count: number): Batch;
   /** The same batch with only the records for which `keep` is true. */
   select(keep: (i: number) => boolean): Batch;
+  /**
+   * The same records, each with what `change` makes of its stream. Nothing is written anew, so what it changes must
+   * stand in no layout: the topic, not the names and the columns.
+   */
+  withStreams(change: (stream: Stream) => Stream): Batch;
   /** The same records written in another layout; itself when it has that layout already. */
   inLayout(layout: Layout): Batch;
   /** Keeps the runtime from reusing the buffers once `write()` has resolved. */
@@ -52,9 +51,13 @@ export interface Batch {
 
 /** What every batch knows beside its records. */
 export interface BatchHead {
+  /** All records of a batch belong to one lane: a part of the source within which order is total. */
   readonly lane: string;
+  /** After the last record: resuming here gives exactly what follows. */
   readonly position: Position;
+  /** When the source read it, microseconds since 1970: the outer `ts_*` of the envelope. */
   readonly readAtMicros: bigint;
+  /** The layout of `bytes`. */
   readonly layout: Layout;
   /** Who wrote it: the `connector`, `name` and `version` members of the `source` block. */
   readonly origin: Origin;

@@ -234,3 +234,31 @@ Deno.test("a pool hands buffers out again, as many as its limit, none that are f
   pool.give(new ArrayBuffer(100 << 20), new ArrayBuffer(8));
   assert.ok(pool.takeText() === undefined, "a buffer of 100 MiB was kept");
 });
+
+Deno.test("another topic changes the streams of a batch and none of its bytes, in both faces", () => {
+  for (const layout of LAYOUTS) {
+    const payments = fakeStream("payments");
+    const given = [fakeRecord(1), fakeRecord(2, { stream: payments }), fakeRecord(3)];
+    for (const batch of [fakeBatch(given, { layout }), batchFromRecords(headOf(layout), given)]) {
+      const routed = batch.withStreams((stream) =>
+        stream === ORDERS ? { ...stream, topic: "elsewhere" } : stream
+      );
+      assert.equal(text(routed.bytes), text(batch.bytes));
+      assert.deepEqual(routed.origin, batch.origin);
+      assert.deepEqual([0, 1, 2].map((i) => routed.stream(i).topic), ["elsewhere", undefined, "elsewhere"]);
+      assert.deepEqual(routed.records.map(({ stream }) => stream.topic), [
+        "elsewhere",
+        undefined,
+        "elsewhere",
+      ]);
+      assert.deepEqual(batch.streams.map(({ topic }) => topic), [undefined, undefined]);
+    }
+  }
+});
+
+Deno.test("a part of a batch that is parsed already is not parsed again", () => {
+  const batch = fakeBatch([fakeRecord(1), fakeRecord(2), fakeRecord(3)]);
+  const { records } = batch;
+  assert.equal(batch.select((i) => i !== 1).records[1], records[2]);
+  assert.equal(batch.withoutFirst(2).records[0], records[2]);
+});
