@@ -37,9 +37,9 @@ export interface TransformDefinition<Config = unknown> {
   ) => { config: Record<string, unknown>; problems: { key: string; message: string; hint?: string }[] };
   /**
    * What the schema can't say: an expression that doesn't parse, a name that stands twice. The key is a path in the
-   * config, as in `specs.price` or `routes.0.pattern`.
+   * config, as in `specs.price` or `routes.0.pattern`. (A method, so that one list holds them all.)
    */
-  readonly checkConfig?: (config: Config) => { key: string; message: string; hint?: string }[];
+  checkConfig?(config: Config): { key: string; message: string; hint?: string }[];
   /**
    * True: it hides something. An error of it never lets the record pass, and the dead letter of such a record holds
    * no row.
