@@ -10,13 +10,12 @@ import type { TransformContext } from "../transforms/contract.ts";
 import { openStep, type Route, type Step } from "./chain_step.ts";
 import type { PlannedStep } from "./chain_plan.ts";
 import type { RecordTest } from "./predicate.ts";
-import type { SourceRejections } from "./source_rejections.ts";
+import type { Rejected } from "./dead_letter.ts";
+import { SourceRejections } from "./source_rejections.ts";
 
 export interface ChainOptions {
   readonly implementations: Readonly<Record<string, () => Promise<unknown>>>;
   readonly compileCondition: (text: string) => RecordTest;
-  /** Takes the records that can't go on. */
-  readonly rejections: Pick<SourceRejections, "rejectRecord">;
   /** What every transform gets, beside its name. */
   readonly context: Omit<TransformContext, "name">;
 }
@@ -26,33 +25,55 @@ export interface ChainOptions {
  *
  * @throws {ConnectorError} what a transform throws, with its name; those opened before it are closed
  */
-export async function openChain(planned: readonly PlannedStep[], options: ChainOptions): Promise<Chain> {
+export function openChain(planned: readonly PlannedStep[], options: ChainOptions): Promise<Chain> {
+  return openPart(planned, options, new SourceRejections());
+}
+
+async function openPart(
+  planned: readonly PlannedStep[],
+  options: ChainOptions,
+  rejections: SourceRejections,
+): Promise<Chain> {
   await using opened = new AsyncDisposableStack();
   const steps: Step[] = [];
   for (const one of planned) {
-    steps.push(opened.use(await openStep(one, options, (steps) => openChain(steps, options))));
+    const step = await openStep(one, options, rejections, (steps) => openPart(steps, options, rejections));
+    steps.push(opened.use(step));
   }
   opened.move();
-  return new Chain(steps);
+  return new Chain(steps, rejections);
+}
+
+/** What a chain made of a batch. */
+export interface Transformed {
+  readonly batch: Batch;
+  /** What could not become a part of it. */
+  readonly rejected: readonly Rejected[];
 }
 
 const PASS: Route = { kind: "pass" };
 
 export class Chain implements AsyncDisposable {
   readonly #steps: readonly Step[];
+  readonly #rejections: SourceRejections;
   readonly #routes = new WeakMap<Stream, Route>();
 
-  constructor(steps: readonly Step[]) {
+  constructor(steps: readonly Step[], rejections: SourceRejections) {
     this.#steps = steps;
+    this.#rejections = rejections;
   }
 
-  get isEmpty(): boolean {
-    return this.#steps.length === 0;
+  /**
+   * What becomes of a batch; its position, lane, layout and time of reading stay.
+   *
+   * @throws {ConnectorError} what a transform throws that is no RecordError, with its name
+   */
+  async run(batch: Batch): Promise<Transformed> {
+    return { batch: await this.#run(batch), rejected: this.#rejections.take() };
   }
 
-  /** What becomes of the records of a batch; position, lane, layout and time of reading stay. */
-  async run(batch: Batch): Promise<Batch> {
-    if (this.isEmpty || batch.length === 0) return batch;
+  async #run(batch: Batch): Promise<Batch> {
+    if (batch.length === 0) return batch;
     let kind: Route["kind"] = "pass";
     for (const stream of batch.streams) {
       const route = this.route(stream);

@@ -10,6 +10,7 @@ import type { Transform, TransformModule } from "../transforms/contract.ts";
 import type { Chain, ChainOptions } from "./chain.ts";
 import type { PlannedPredicate, PlannedStep, PlannedTransform } from "./chain_plan.ts";
 import { compilePredicate, type Decision, type Predicate } from "./predicate.ts";
+import type { SourceRejections } from "./source_rejections.ts";
 
 /** What a step has to do with the records of a stream. */
 export type Route =
@@ -25,13 +26,19 @@ export interface Step extends AsyncDisposable {
   run(records: readonly DataRecord[], batch: Batch): Promise<readonly DataRecord[]>;
 }
 
+type Rejections = Pick<SourceRejections, "rejectRecord">;
+
 const PASS: Route = { kind: "pass" };
 const PARSE: Route = { kind: "parse" };
 
-/** @param openChain opens the chains of a fork */
+/**
+ * @param rejections takes the records that can't go on
+ * @param openChain opens the chains of a fork
+ */
 export async function openStep(
   planned: PlannedStep,
   options: ChainOptions,
+  rejections: Rejections,
   openChain: (steps: readonly PlannedStep[]) => Promise<Chain>,
 ): Promise<Step> {
   const { name } = planned;
@@ -62,7 +69,7 @@ export async function openStep(
   } catch (error) {
     throw named(error, name);
   }
-  return new TransformStep(planned, transform, predicate(planned.predicate), options.rejections);
+  return new TransformStep(planned, transform, predicate(planned.predicate), rejections);
 }
 
 /** What a transform does with one stream. */
@@ -76,14 +83,14 @@ class TransformStep implements Step {
   readonly #planned: PlannedTransform;
   readonly #transform: Transform;
   readonly #predicate: Predicate;
-  readonly #rejections: ChainOptions["rejections"];
+  readonly #rejections: Rejections;
   readonly #parts = new WeakMap<Stream, Part>();
 
   constructor(
     planned: PlannedTransform,
     transform: Transform,
     predicate: Predicate,
-    rejections: ChainOptions["rejections"],
+    rejections: Rejections,
   ) {
     this.#planned = planned;
     this.#transform = transform;

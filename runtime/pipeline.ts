@@ -8,6 +8,7 @@ import type { Batch, Position } from "../formats/data/batch.ts";
 import type { Layout } from "../formats/data/envelope.ts";
 import type { Stream } from "../formats/data/stream.ts";
 import type { Json } from "../formats/data/value.ts";
+import type { Chain, Transformed } from "./chain.ts";
 import type { Marks } from "./checkpoint.ts";
 import { type PortReceiver, type PortSender } from "./data_port.ts";
 import type { DeadLetter, Rejected } from "./dead_letter.ts";
@@ -23,6 +24,8 @@ export interface FlowOutput {
   readonly sender: PortSender;
   /** Undefined: every stream. */
   readonly takes: ((stream: Stream) => boolean) | undefined;
+  /** The transforms of the pipeline and of its sink. */
+  readonly chain?: Chain;
   readonly rate: RateLimit;
 }
 
@@ -32,16 +35,19 @@ export interface SourceEnd {
   readonly signal: AbortSignal;
   readonly rate: RateLimit;
   readonly outputs: readonly FlowOutput[];
+  /** What the source could not decode. */
   readonly rejections: SourceRejections;
+  /** The source's own transforms, which all flows share. */
+  readonly chain?: Chain;
   /** Called for every batch that was read, before it is sent. */
   readonly onRead: (batch: Batch) => void;
 }
 
 /** Reads the source to its end, or until the signal is aborted, and sends every batch to every flow. */
 export async function runSource(end: SourceEnd): Promise<void> {
-  const { source, from, signal, rate, outputs, onRead, rejections } = end;
+  const { source, from, signal, rate, outputs, onRead, rejections, chain } = end;
   let seq = 0;
-  const limited = new TransformStream<ReadBatch, ReadBatch>({
+  const limited = new TransformStream<Transformed, Transformed>({
     async transform(read, controller) {
       reached("after_read");
       onRead(read.batch);
@@ -49,15 +55,19 @@ export async function runSource(end: SourceEnd): Promise<void> {
       controller.enqueue(read);
     },
   });
-  const fanOut = new WritableStream<ReadBatch>({
-    async write({ batch, rejected }) {
+  const fanOut = new WritableStream<Transformed>({
+    async write(read) {
       seq++;
-      const parts = outputs.map((output) => partFor(output, batch));
+      const shared = await through(chain, read);
+      const parts: Transformed[] = [];
+      for (const output of outputs) parts.push(await through(output.chain, partFor(output, shared)));
+      // A buffer that another part needs is copied; so all parts are written before the first one leaves.
+      const buffers = parts.map(({ batch }) => batch.encoded().text.buffer);
       for (let k = 0; k < outputs.length; k++) {
-        const { sender, rate, takes } = outputs[k];
-        const part = parts[k];
-        await rate.take(part.length, signal);
-        await sender.send(seq, part, parts.indexOf(part, k + 1) >= 0, rejectedFor(rejected, takes));
+        const { sender, rate } = outputs[k];
+        const { batch, rejected } = parts[k];
+        await rate.take(batch.length, signal);
+        await sender.send(seq, batch, buffers.indexOf(buffers[k], k + 1) >= 0, rejected);
       }
     },
   });
@@ -66,23 +76,25 @@ export async function runSource(end: SourceEnd): Promise<void> {
   for (const { sender } of outputs) sender.end();
 }
 
-/** A batch, and what could not become a part of it. */
-interface ReadBatch {
-  readonly batch: Batch;
-  readonly rejected: readonly Rejected[];
-}
-
 /** Takes what was rejected at the very moment of the batch that it belongs to. */
 async function* withRejected(
   batches: AsyncIterable<Batch>,
   rejections: SourceRejections,
-): AsyncIterable<ReadBatch> {
+): AsyncIterable<Transformed> {
   for await (const batch of batches) yield { batch, rejected: rejections.take() };
 }
 
+/** Through a chain of transforms; what they reject joins what was rejected before. */
+async function through(chain: Chain | undefined, { batch, rejected }: Transformed): Promise<Transformed> {
+  if (!chain) return { batch, rejected };
+  const made = await chain.run(batch);
+  return { batch: made.batch, rejected: rejected.length === 0 ? made.rejected : [...rejected, ...made.rejected] };
+}
+
 /** What of a batch belongs to a flow; possibly nothing but the position. */
-function partFor({ takes }: FlowOutput, batch: Batch): Batch {
-  return takes ? batch.select((i) => takes(batch.stream(i))) : batch;
+function partFor({ takes }: FlowOutput, { batch, rejected }: Transformed): Transformed {
+  if (!takes) return { batch, rejected };
+  return { batch: batch.select((i) => takes(batch.stream(i))), rejected: rejectedFor(rejected, takes) };
 }
 
 // ---- the sink's end ---------------------------------------------------------------------------------------------
