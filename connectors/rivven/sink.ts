@@ -4,6 +4,7 @@
  */
 import { ConnectorError, RecordError, reportError } from "../../formats/data/errors.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import type { Json } from "../../formats/data/value.ts";
 import { NORMALIZATION } from "../../formats/topic/normalization.ts";
 import { TopicBook, type TopicOwners } from "../../formats/topic/topic_book.ts";
 import { topicProblem } from "../../formats/topic/topic_name.ts";
@@ -11,6 +12,8 @@ import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
 import type { RivvenClient } from "./client/client.ts";
 import { partitionOf } from "./client/partition.ts";
 import type { RivvenConfig } from "./connector.ts";
+import { Ends } from "./ends.ts";
+import { carriesOrder } from "./identity.ts";
 import { openClient, serversOf } from "./open_client.ts";
 import { type PartitionQueue, Publisher } from "./publisher.ts";
 
@@ -55,13 +58,25 @@ class RivvenSink implements Sink {
   readonly #targets = new WeakMap<Stream, Target | RecordError>();
   readonly #topics = new Map<string, readonly PartitionQueue[]>();
   #book: TopicBook | undefined;
+  /** Undefined where records don't say which ones they are. */
+  readonly #ends: Ends | undefined;
+  #hasWritten = false;
 
   constructor(config: RivvenConfig, context: SinkContext) {
     const { connections, batch_size: batchSize } = config;
     this.#config = config;
     this.#context = context;
     this.#client = openClient(config, context, connections);
-    this.#publisher = new Publisher(this.#client, { connections, batchSize });
+    this.#ends = carriesOrder(context.layout) ? new Ends(context) : undefined;
+    this.#publisher = new Publisher(this.#client, {
+      connections,
+      batchSize,
+      recognises: this.#ends !== undefined,
+      onFound: (topic, partition, records) => {
+        context.metrics.add("rivven_found_records", records);
+        context.log.info(`Partition ${partition} of topic "${topic}" has ${records} of the records already`);
+      },
+    });
   }
 
   async start(): Promise<void> {
@@ -95,11 +110,17 @@ class RivvenSink implements Sink {
       const { partitions, unkeyed } = target;
       this.#publisher.add(key ? partitions[partitionOf(key, partitions.length)] : unkeyed, key, value);
     }
+    this.#hasWritten ||= batch.length > 0;
     this.#publisher.send();
   }
 
-  async flush(): Promise<void> {
+  async flush(): Promise<Json | void> {
     await this.#publisher.flush();
+    if (!this.#ends || !this.#hasWritten) return;
+    this.#hasWritten = false;
+    return this.#ends.with(
+      Object.fromEntries([...this.#topics].map(([topic, queues]) => [topic, queues.map(({ end }) => end)])),
+    );
   }
 
   async check(report: CheckReport): Promise<void> {
@@ -144,7 +165,7 @@ class RivvenSink implements Sink {
     const topic = await book.topicOf(stream);
     const problem = topicProblem(topic);
     const target = problem === undefined
-      ? this.#targetIn(await this.#partitionsOf(topic), stream)
+      ? this.#targetIn(await this.#partitionsOf(topic, batch.encoded().origin.name), stream)
       : new RecordError(`Stream "${qualifiedName(stream)}" has no topic: ${problem}`, {
         code: "config_topic_name",
       });
@@ -157,7 +178,7 @@ class RivvenSink implements Sink {
     return { partitions, unkeyed: partitions[partitionOf(name, partitions.length)] };
   }
 
-  async #partitionsOf(topic: string): Promise<readonly PartitionQueue[]> {
+  async #partitionsOf(topic: string, source: string): Promise<readonly PartitionQueue[]> {
     const known = this.#topics.get(topic);
     if (known) return known;
     const { topic_config } = this.#config;
@@ -179,12 +200,20 @@ class RivvenSink implements Sink {
         },
       );
     }
-    const queues = Array.from(
-      { length: count },
-      (_, partition) => this.#publisher.partition(topic, partition),
-    );
+    const queues = await this.#queues(topic, count, source);
     this.#topics.set(topic, queues);
     return queues;
+  }
+
+  async #queues(topic: string, count: number, source: string): Promise<PartitionQueue[]> {
+    const partitions = Array.from({ length: count }, (_, partition) => partition);
+    const known = await this.#ends?.of(topic);
+    const ends = known ??
+      (this.#ends
+        ? await Promise.all(partitions.map(async (p) => (await this.#client.offsets(topic, p)).latest))
+        : []);
+    if (!known) await this.#ends?.begin(topic, ends);
+    return partitions.map((p) => this.#publisher.partition(topic, p, source, ends[p] ?? 0, !known));
   }
 
   #openBook(source: string): TopicBook {

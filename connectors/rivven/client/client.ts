@@ -66,9 +66,10 @@ export interface RequestOptions {
 export const RETRY: RetryPolicy = { maxRetries: 10, initialBackoffMs: 100, maxBackoffMs: 10_000 };
 /** The broker answers an over-quota request with a few ms; more than this would be a mistake. */
 const MAX_THROTTLE_MS = 5000;
-/** The broker writes a record of a batch every few ms. */
+/** The broker writes a record of a batch every few ms; one that is held up for longer than this would be missed. */
+const STILL_MS = 300;
 const SETTLE_MS = 50;
-const SETTLE_TRIES = 40;
+const MAX_SETTLE_MS = 5000;
 
 /** Disposing of it closes its connections; what is on its way fails. */
 export class RivvenClient implements AsyncDisposable {
@@ -203,17 +204,19 @@ export class RivvenClient implements AsyncDisposable {
   }
 
   /**
-   * Resolves when nothing is written to a partition any more, at the latest after two seconds of asking: a publish
-   * whose answer was lost may still be at work there, and what is sent behind it must not get in between.
+   * Resolves to a partition's end when that has not moved for 300 ms, at the latest after five seconds: a publish whose
+   * answer was lost may still be at work there, and what is sent behind it must not get in between.
    */
-  async settled(topic: string, partition: number): Promise<void> {
+  async settled(topic: string, partition: number): Promise<number> {
     let { latest } = await this.offsets(topic, partition);
-    for (let i = 0; i < SETTLE_TRIES; i++) {
+    let stillMs = 0;
+    for (let ms = 0; stillMs < STILL_MS && ms < MAX_SETTLE_MS; ms += SETTLE_MS) {
       await this.#sleep(SETTLE_MS, this.#closing.signal);
       const next = (await this.offsets(topic, partition)).latest;
-      if (next === latest) return;
+      stillMs = next === latest ? stillMs + SETTLE_MS : 0;
       latest = next;
     }
+    return latest;
   }
 
   /** The first offset at or after a time; undefined where nothing is that late. */

@@ -154,7 +154,7 @@ export interface PublishAnswer {
   readonly count: number;
 }
 
-/** How one record of a batch is written: encodedRecords() of many are sent by `publishEncoded`. */
+/** How one record of a batch is written; many of them are sent by `publishEncoded`. */
 export function writeRecordTo(writer: PostcardWriter, key: Uint8Array | undefined, value: Uint8Array): void {
   if (key === undefined) writer.u8(0);
   else {
@@ -169,25 +169,36 @@ export function publishBatch(
   partition: number,
   records: readonly OutgoingRecord[],
 ): Request<PublishAnswer> {
-  return batchRequest(topic, partition, records.length, 0, (writer) => {
+  return batchRequest(topic, partition, 0, (writer) => {
+    writer.uint(records.length);
     for (const { key, value } of records) writeRecordTo(writer, key, value);
   });
 }
 
-/** A batch whose records `writeRecordTo` has written already. */
+/** Records that `writeRecordTo` has written, one after the other. */
+export interface EncodedRecords {
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * A batch that is looked at whenever the request is sent, so what is found to be there already can be left out of a
+ * retry. An empty one is answered and changes nothing.
+ */
 export function publishEncoded(
   topic: string,
   partition: number,
-  count: number,
-  records: Uint8Array,
+  batch: EncodedRecords,
 ): Request<PublishAnswer> {
-  return batchRequest(topic, partition, count, records.length, (writer) => writer.raw(records));
+  return batchRequest(topic, partition, batch.bytes.length, (writer) => {
+    writer.uint(batch.count);
+    writer.raw(batch.bytes);
+  });
 }
 
 function batchRequest(
   topic: string,
   partition: number,
-  count: number,
   size: number,
   writeRecords: (writer: PostcardWriter) => void,
 ): Request<PublishAnswer> {
@@ -200,7 +211,6 @@ function batchRequest(
       writer.string(topic);
       writer.u8(1);
       writer.uint(partition);
-      writer.uint(count);
       writeRecords(writer);
       writer.u8(0); // no leader epoch: nothing ever tells a client the current one
     },

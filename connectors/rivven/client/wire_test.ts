@@ -32,7 +32,7 @@ Deno.test("requests are written as the broker takes them", () => {
   same(written(3, requests.publishBatch("orders", 1, records)), batch);
   const encoded = new PostcardWriter();
   for (const { key, value } of records) requests.writeRecordTo(encoded, key, value);
-  same(written(3, requests.publishEncoded("orders", 1, 3, encoded.written)), batch);
+  same(written(3, requests.publishEncoded("orders", 1, { count: 3, bytes: encoded.written })), batch);
   const consume = { topic: "orders", partition: 1, offset: 128, maxRecords: 500, maxWaitMs: 5000 };
   same(
     written(6, requests.consume(consume)),
