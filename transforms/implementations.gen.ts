@@ -2,4 +2,6 @@
 import type { TransformModule } from "./contract.ts";
 
 /** The code of every transform of this build, by type; each loads when it is called. For workers. */
-export const implementations: Readonly<Record<string, () => Promise<TransformModule>>> = {};
+export const implementations: Readonly<Record<string, () => Promise<TransformModule>>> = {
+  replace_field: () => import("./replace_field/implementation.ts"),
+};

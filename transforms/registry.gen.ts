@@ -6,4 +6,6 @@ interface Module {
 }
 
 /** The definition of every transform of this build, by type; each loads when it is called. */
-export const registry: Readonly<Record<string, () => Promise<Module>>> = {};
+export const registry: Readonly<Record<string, () => Promise<Module>>> = {
+  replace_field: () => import("./replace_field/definition.ts"),
+};

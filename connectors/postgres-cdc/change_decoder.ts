@@ -7,9 +7,11 @@
  * because it may become a delete and an insert; one for each table of a truncate. A tombstone has the number of its
  * delete and ".1". A message that is no part of a transaction is a group of its own, see #message.
  */
+import { batchFromData } from "../../formats/data/batch.ts";
 import { type BatchWriter, MAX_RECORDS } from "../../formats/data/batch_writer.ts";
 import { ConnectorError, RecordError } from "../../formats/data/errors.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import type { DecoderExtras, StreamWatcher, UnsentValues } from "./decoder_extras.ts";
 import { formatLsn, sortableLsn } from "./lsn.ts";
 import {
   EPOCH_MICROS,
@@ -27,10 +29,11 @@ import {
 import type { Relation } from "./relations.ts";
 import { sourceMembers, unavailableMember } from "./source_members.ts";
 import { keyChanged, locateValues } from "./row_values.ts";
-import { malformed, transactionGone, unreadableValue, wrongCount } from "./stream_errors.ts";
+import { malformed, transactionGone, unreadableRow, wrongCount } from "./stream_errors.ts";
 import { SCHEMA_SUFFIX, type SchemaChangeTopic, type StreamNews } from "./schema_change.ts";
 import type { Place } from "./schema_history.ts";
 import { BEGIN_SUFFIX, type TransactionMetadata } from "./transaction_metadata.ts";
+import { unreadableColumn, type UnreadableRows } from "./unreadable_rows.ts";
 import { messageStream, PLAIN_CHANGES, type WantedChanges, writeMessage } from "./wanted.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
 
@@ -48,32 +51,6 @@ export interface StreamPoint {
   readonly index: number;
   /** Commit LSN of the last whole transaction, for `source.sequence`; 0: unknown. */
   readonly lastCommit: bigint;
-}
-
-/** A row of the batch that lacks values, because the server did not send what has not changed. */
-export interface UnsentValues {
-  /** The record's number in the batch. */
-  readonly record: number;
-  readonly relation: Relation;
-  /** Places of the columns. */
-  readonly places: readonly number[];
-  /** By `relation.rowPlaces`: the values by which the row can be found. */
-  readonly key: readonly string[];
-}
-
-/** What the stream tells beside the rows. */
-export interface DecoderExtras {
-  readonly schemaChanges?: SchemaChangeTopic;
-  readonly wanted?: WantedChanges;
-  readonly transactions?: TransactionMetadata;
-  readonly incremental?: StreamWatcher;
-}
-
-/** Who has to know what the stream brings beside the records: incremental_snapshot.ts. */
-export interface StreamWatcher {
-  /** A transaction begins; `group` is that of its records' order. */
-  begin(group: string, xid: number): void;
-  message(prefix: string, content: Uint8Array): void;
 }
 
 const COPY_DATA = FRAME.copyData;
@@ -146,12 +123,19 @@ export class ChangeDecoder {
   readonly #schemaChanges: SchemaChangeTopic | undefined;
   readonly #transactions: TransactionMetadata | undefined;
   readonly #incremental: StreamWatcher | undefined;
+  readonly #unreadable: UnreadableRows | undefined;
+  /** What is wrong with the change that is being read, and what was written before its records. */
+  #wrong: RecordError | undefined;
+  #wrongFrom = 0;
+  /** Changes of this batch that were rejected. */
+  rejected = 0;
 
   constructor(
     writer: BatchWriter,
     start: StreamPoint,
-    { schemaChanges, transactions, incremental, wanted = PLAIN_CHANGES }: DecoderExtras = {},
+    { schemaChanges, transactions, incremental, unreadable, wanted = PLAIN_CHANGES }: DecoderExtras = {},
   ) {
+    this.#unreadable = unreadable;
     this.#incremental = incremental;
     this.#transactions = transactions;
     this.#writer = writer;
@@ -223,8 +207,10 @@ export class ChangeDecoder {
     // The caller may have had to hand on a batch first.
     if (this.#finished !== undefined) return this.#finished;
     if (this.#isRetry) {
+      this.#wrongFrom = writer.length;
       this.#change(wire, wire.frameStart + XLOG_HEADER, wire.frameEnd);
       this.#isRetry = this.typesAreStale = false;
+      if (this.#wrong !== undefined) this.#rejectChange(this.#wrong);
     }
     for (;;) {
       if (this.#isFull) return "full";
@@ -255,7 +241,8 @@ export class ChangeDecoder {
   }
 
   get #isFull(): boolean {
-    return this.#writer.length + MOST_AT_ONCE > MAX_RECORDS || this.#writer.isFull;
+    const { length, isFull } = this.#writer;
+    return length + this.rejected + MOST_AT_ONCE > MAX_RECORDS || isFull;
   }
 
   /** PostgreSQL documentation, "Streaming Replication Protocol", primary keepalive message. */
@@ -556,6 +543,7 @@ export class ChangeDecoder {
       }
     }
     this.#transactions?.mark(writer, name);
+    if (index === this.#undoIndex) this.#wrongFrom = writer.length;
   }
 
   /** What was announced last. */
@@ -624,13 +612,27 @@ export class ChangeDecoder {
   }
 
   #value(relation: Relation, place: number, bytes: Uint8Array, start: number, end: number): void {
+    const writer = this.#writer;
+    const { at } = writer;
     try {
-      relation.writers[place](this.#writer, bytes, start, end);
+      relation.writers[place](writer, bytes, start, end);
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       if (!this.#isRetry) throw new StaleTypes(relation);
-      throw unreadableValue(relation.stream, place, error);
+      this.#wrong ??= unreadableColumn(relation.stream, place, error);
+      writer.at = at;
+      writer.text(bytes, start, end);
     }
+  }
+
+  /** What announces the change stays; its own records go. */
+  #rejectChange(error: RecordError): void {
+    this.#wrong = undefined;
+    if (this.#unreadable === undefined) throw unreadableRow(error);
+    this.#unsent.length = this.#unsent.findLastIndex(({ record }) => record < this.#wrongFrom) + 1;
+    const batch = batchFromData(this.#writer.takeBack(this.#wrongFrom));
+    this.rejected += batch.length;
+    this.#unreadable.reject(batch, error);
   }
 
   /** Notes a row whose values are to be read from the table: its new image is the one in `#new`. */

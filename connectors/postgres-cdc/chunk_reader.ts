@@ -17,6 +17,7 @@ import { quoteTable } from "./publication.ts";
 import type { SnapshotTable } from "./snapshot_plan.ts";
 import { sourceMembers } from "./source_members.ts";
 import type { ValueWriter } from "./types/mod.ts";
+import type { UnreadableRows } from "./unreadable_rows.ts";
 import { Visibility } from "./visibility.ts";
 import { FRAME, type Wire } from "./wire.ts";
 
@@ -70,8 +71,15 @@ export class ChunkReader implements AsyncDisposable {
   readonly #wire: Wire;
   readonly #clock: Clock;
   readonly #writer: BatchWriter;
+  readonly #unreadable: UnreadableRows;
 
-  private constructor(connection: Connection, clock: Clock, writer: BatchWriter) {
+  private constructor(
+    connection: Connection,
+    clock: Clock,
+    writer: BatchWriter,
+    unreadable: UnreadableRows,
+  ) {
+    this.#unreadable = unreadable;
     this.#connection = connection;
     this.#wire = connection.takeOver();
     this.#clock = clock;
@@ -82,6 +90,7 @@ export class ChunkReader implements AsyncDisposable {
     endpoint: Endpoint,
     clock: Clock,
     writer: BatchWriter,
+    unreadable: UnreadableRows,
     signal: AbortSignal,
   ): Promise<ChunkReader> {
     const connection = await Connection.open(endpoint, clock, "sql", signal);
@@ -90,7 +99,7 @@ export class ChunkReader implements AsyncDisposable {
       `SELECT set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', false), set_config('statement_timeout', '0', false),
          set_config('row_security', 'off', false)`,
     );
-    return new ChunkReader(connection, clock, writer);
+    return new ChunkReader(connection, clock, writer, unreadable);
   }
 
   /**
@@ -154,6 +163,7 @@ export class ChunkReader implements AsyncDisposable {
       firstMarker: () => "incremental",
       marker: "incremental",
       firstIndex,
+      unreadable: this.#unreadable,
     });
     let bytes = 0;
     let rows = 0;

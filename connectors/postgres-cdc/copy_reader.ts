@@ -3,11 +3,14 @@
  * statements one after the other; the last row of each is kept back until it is known whether another one follows,
  * because the last row of a table is marked as such.
  */
+import { batchFromData } from "../../formats/data/batch.ts";
 import { type BatchWriter, type WriterColumn, writerColumns } from "../../formats/data/batch_writer.ts";
+import type { RecordError } from "../../formats/data/errors.ts";
 import type { SnapshotMarker } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
-import { unreadableValue } from "./stream_errors.ts";
+import { unreadableRow } from "./stream_errors.ts";
 import { writeCopyRow } from "./copy_text.ts";
+import { unreadableColumn, type UnreadableRows } from "./unreadable_rows.ts";
 import type { ValueWriter } from "./types/mod.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
 
@@ -25,6 +28,8 @@ export interface RowContext {
   readonly marker?: SnapshotMarker;
   /** The number of the first row; 0 unless told. */
   readonly firstIndex?: number;
+  /** Takes rows with a value that can't be read; undefined: such a row is the end. */
+  readonly unreadable?: UnreadableRows;
 }
 
 /** A row that is kept back: its line and its number in the lane. */
@@ -111,14 +116,18 @@ export class CopyReader {
     index: number,
     marker: SnapshotMarker | undefined,
   ): void {
-    const { stream, writers, own, timeMicros, group } = this.#context;
+    const { stream, writers, own, timeMicros, group, unreadable } = this.#context;
+    let wrong: RecordError | undefined;
     writer.begin(stream, "snapshot", timeMicros, group, index);
     writer.snapshotMarker = marker ?? this.#context.marker;
     writer.beginRow("after");
     writeCopyRow(writer, this.#columns, writers, bytes, start, end, (place, error) => {
-      throw unreadableValue(stream, place, error);
+      wrong ??= unreadableColumn(stream, place, error);
     });
     writer.endRow();
     writer.end(own);
+    if (wrong === undefined) return;
+    if (unreadable === undefined) throw unreadableRow(wrong);
+    unreadable.reject(batchFromData(writer.takeBack(writer.length - 1)), wrong);
   }
 }

@@ -21,7 +21,7 @@ ESCAPES[0x72] = 13; // r
  * Writes the columns of one line. Escapes are undone in place, so `bytes[start..end)` is changed.
  *
  * @param end behind the line, whose line end may be there or not
- * @param onUnreadable is called with the place of a value that its writer can't read, and must throw
+ * @param onUnreadable is called with the place of a value that its writer can't read; the value's text stands there
  * @throws {RecordError} when the line has another number of values
  */
 export function writeCopyRow(
@@ -31,7 +31,7 @@ export function writeCopyRow(
   bytes: Uint8Array,
   start: number,
   end: number,
-  onUnreadable: (place: number, error: RecordError) => never,
+  onUnreadable: (place: number, error: RecordError) => void,
 ): void {
   if (end > start && bytes[end - 1] === LINE_END) end--;
   const last = columns.length - 1;
@@ -54,11 +54,14 @@ export function writeCopyRow(
     if (escaped === valueStart && at - valueStart === 2 && bytes[at - 1] === NULL_LETTER) out.null();
     else {
       const valueEnd = escaped < 0 ? at : unescape(bytes, escaped, at);
+      const before = out.at;
       try {
         writers[i](out, bytes, valueStart, valueEnd);
       } catch (error) {
-        if (error instanceof RecordError) onUnreadable(i, error);
-        throw error;
+        if (!(error instanceof RecordError)) throw error;
+        onUnreadable(i, error);
+        out.at = before;
+        out.text(bytes, valueStart, valueEnd);
       }
     }
     if (i === last) {

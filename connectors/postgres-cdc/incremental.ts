@@ -14,6 +14,7 @@ import { SignalFile } from "./signal_file.ts";
 import { signalFile, signalTable } from "./signals.ts";
 import type { Announced } from "./snapshot.ts";
 import { sourceMembers } from "./source_members.ts";
+import { unreadableRows } from "./unreadable_rows.ts";
 
 export interface IncrementalParts {
   readonly config: PostgresConfig;
@@ -49,7 +50,8 @@ export function incrementalSnapshots(parts: IncrementalParts): IncrementalSnapsh
     signalTable: table,
     keepsSignalRows: table !== undefined && filter.streams(table),
     takesMessages: config.signal.enabled_channels.includes("message"),
-    open: (signal) => ChunkReader.open(endpoint, clock, batchWriter(), signal),
+    open: (signal) =>
+      ChunkReader.open(endpoint, clock, batchWriter(), unreadableRows(config, context), signal),
     find: (request) => found.find(request),
     prepare: (pending) => found.prepare(pending),
     announce: (stream, writer) => announce(stream, writer, { timeMicros: clock.nowMicros(), own }),

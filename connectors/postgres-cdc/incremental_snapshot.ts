@@ -21,7 +21,7 @@ import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Clock, Logger } from "../contract.ts";
-import type { StreamWatcher } from "./change_decoder.ts";
+import type { StreamWatcher } from "./decoder_extras.ts";
 import { type Chunk, type ChunkedTable, ChunkReader } from "./chunk_reader.ts";
 import { parseLsn, sortableLsn } from "./lsn.ts";
 import type { PostgresPosition } from "./position.ts";

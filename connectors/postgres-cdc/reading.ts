@@ -54,6 +54,7 @@ import { sourceMembers } from "./source_members.ts";
 import type { EarlierSnapshot, StoredPlan } from "./snapshot_plan.ts";
 import { decideStart, slotMissing, type StartPlan } from "./start.ts";
 import { historyError } from "./timeline.ts";
+import { unreadableRows } from "./unreadable_rows.ts";
 
 /** How long the creation of a slot waits for transactions that are open. */
 const SLOT_CREATION_MS = 300_000;
@@ -315,6 +316,7 @@ export class Reading {
       endpoint: this.#endpoint,
       clock,
       newWriter: batchWriter,
+      unreadable: unreadableRows(this.#config, this.#context),
       types,
       book,
       announce: this.#announcer(run, snapshotPlace(resumeAt), shownLsn),
@@ -511,6 +513,7 @@ export class Reading {
           transactions: this.#transactions,
           incremental,
           wanted: wantedChanges(this.#config),
+          unreadable: unreadableRows(this.#config, this.#context),
         },
         pluginOptions: originOption(this.#config),
         complete: async (batch, unsent) =>

@@ -10,8 +10,9 @@ import { type Batch, type BatchData, batchFromData } from "../../formats/data/ba
 import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Clock, Logger, Metrics, SourceProgress } from "../contract.ts";
-import { ChangeDecoder, type DecoderExtras, type StreamPoint, type UnsentValues } from "./change_decoder.ts";
+import { ChangeDecoder, type StreamPoint } from "./change_decoder.ts";
 import { type Connection, quoteIdentifier, quoteLiteral } from "./connection.ts";
+import type { DecoderExtras, UnsentValues } from "./decoder_extras.ts";
 import { describeEndpoint } from "./endpoint.ts";
 import { connectorError, serverError } from "./errors.ts";
 import { formatLsn } from "./lsn.ts";
@@ -252,7 +253,8 @@ export class Replication {
       }
       const mayWait = stop === "more" && decoder.inTransaction && !writer.isFull &&
         clock.monotonicMs() - batchStartMs < BATCH_WAIT_MS;
-      if (writer.length > 0 && !mayWait) {
+      if ((writer.length > 0 || decoder.rejected > 0) && !mayWait) {
+        decoder.rejected = 0;
         handedOn = decoder.point;
         handedOnMs = clock.monotonicMs();
         this.#progress();

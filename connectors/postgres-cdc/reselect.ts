@@ -13,7 +13,7 @@ import { splitMembers } from "../../formats/data/members.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
 import type { Logger } from "../contract.ts";
 import type { Catalog } from "./catalog.ts";
-import type { UnsentValues } from "./change_decoder.ts";
+import type { UnsentValues } from "./decoder_extras.ts";
 import { quoteIdentifier, type TextRow } from "./connection.ts";
 import type { Relation } from "./relations.ts";
 

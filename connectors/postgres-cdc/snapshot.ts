@@ -29,12 +29,14 @@ import {
 } from "./snapshot_plan.ts";
 import { sourceMembers } from "./source_members.ts";
 import type { TypeCatalog, ValueWriter } from "./types/mod.ts";
+import type { UnreadableRows } from "./unreadable_rows.ts";
 import type { Wire } from "./wire.ts";
 
 export interface SnapshotOptions {
   readonly endpoint: Endpoint;
   readonly clock: Clock;
   readonly newWriter: () => BatchWriter;
+  readonly unreadable?: UnreadableRows;
   readonly types: TypeCatalog;
   readonly book: StreamBook;
   /** Writes what is to be said of a table before its first row. */
@@ -457,7 +459,8 @@ class SnapshotReader {
       const table = state.table(job);
       const { stream, writers } = table;
       const firstMarker = () => state.firstMarker(table);
-      const context = { stream, writers, own, timeMicros, group, firstMarker };
+      const { unreadable } = state.options;
+      const context = { stream, writers, own, timeMicros, group, firstMarker, unreadable };
       const reader = new CopyReader(this.#wire, this.writer, context);
       this.writer.lane = job.lane;
       if (!table.isAnnounced) {

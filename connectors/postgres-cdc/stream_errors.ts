@@ -21,23 +21,14 @@ export function wrongCount({ stream, columns }: Relation, count: number): Connec
   );
 }
 
-/** A value that its codec can't read: the whole flow stops, because leaving it out would be a silent loss. */
-export function unreadableValue(
-  stream: { name: string; namespace?: string; columns?: readonly { name: string }[] },
-  place: number,
-  cause: RecordError,
-): ConnectorError {
-  const column = stream.columns?.[place]?.name ?? `number ${place + 1}`;
-  return new ConnectorError(
-    `Cannot read column "${column}" of "${qualifiedName(stream)}": ${cause.message}`,
-    {
-      code: cause.code,
-      retryable: false,
-      hint:
-        "Leave the table out with exclude_tables, or the column out with a column list of the publication",
-      cause,
-    },
-  );
+/** Where nobody takes rows that can't be read: leaving one out would be a silent loss. */
+export function unreadableRow(cause: RecordError): ConnectorError {
+  return new ConnectorError(cause.message, {
+    code: cause.code,
+    retryable: false,
+    hint: "Leave the table out with exclude_tables, or the column out with a column list of the publication",
+    cause,
+  });
 }
 
 /** @param found the LSN of the transaction that came instead; undefined: it came, and is shorter */

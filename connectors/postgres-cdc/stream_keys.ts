@@ -5,10 +5,11 @@
 import { z } from "zod";
 import type { OriginKeys } from "./plugin_options.ts";
 import { IDENTITY, type IdentityRule, type RowKeys } from "./row_rules.ts";
+import type { FailureKeys } from "./unreadable_rows.ts";
 import { type ChangeKeys, SKIPPABLE, SKIPPABLE_LETTERS } from "./wanted.ts";
 
 /** These keys, validated. */
-export interface StreamConfig extends RowKeys, OriginKeys, Omit<ChangeKeys, "database"> {
+export interface StreamConfig extends RowKeys, OriginKeys, FailureKeys, Omit<ChangeKeys, "database"> {
   readonly replica_identity_autoset: readonly IdentityRule[];
   readonly two_phase: boolean;
 }
@@ -71,6 +72,10 @@ export const streamKeys = {
   ),
   origin: z.enum(["any", "none"]).default("any").describe(
     "none: leaves out transactions that were replicated to the server from elsewhere; PostgreSQL 16 or newer",
+  ),
+  event_processing_failure_handling_mode: z.enum(["fail", "warn", "skip"]).optional().describe(
+    "What happens to a row with a value that can't be read: fail: the pipeline stops; warn: it is left out with a " +
+      "warning; skip: without one. Left out: the pipeline's on_error decides, as about other records",
   ),
   two_phase: z.boolean().refine(
     (isOn) => !isOn,

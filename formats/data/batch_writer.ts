@@ -39,7 +39,7 @@ import {
   type Layout,
   operationIndex,
 } from "./envelope.ts";
-import { JsonWriter } from "./json_writer.ts";
+import { joined, JsonWriter } from "./json_writer.ts";
 import { type Header, type Operation, SNAPSHOT_MARKERS, type SnapshotMarker } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import { keyPrefixes, type WriterColumn } from "./writer_columns.ts";
@@ -327,23 +327,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
 
   /** Hands the batch over and starts the next one. Nothing may be written of a record that has begun. */
   finish(position: Position): BatchData {
-    const data: BatchData = {
-      origin: this.origin,
-      lane: this.lane,
-      position,
-      readAtMicros: this.#readAtMicros ?? this.#nowMicros(),
-      layout: this.#layout,
-      length: this.length,
-      first: 0,
-      streams: this.#streams,
-      text: this.bytes,
-      side: this.#side.slice(0, this.#sideAt),
-      columns: this.#columns,
-      groups: this.#groups,
-      suffixes: this.#suffixes,
-      headers: this.#headers,
-      exact: this.exact,
-    };
+    const data = this.#data(position);
     const recycled = this.#pool?.takeText();
     this.bytes = recycled
       ? new Uint8Array(recycled)
@@ -364,6 +348,36 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     this.#ownMade = undefined;
     this.#sideSourceAt = -1;
     return data;
+  }
+
+  /** Takes the records from number `from` on out of the batch again: what only in the end turned out to be none. */
+  takeBack(from: number): BatchData {
+    const { text, columns, suffixes, headers, ...data } = this.#data({ v: 0 });
+    const own = { text: text.slice(), columns: batchColumns(columns.capacity, columns.buffer.slice(0)) };
+    const lists = { suffixes: suffixes?.slice(), headers: headers?.slice() };
+    this.rollback(from);
+    return { ...data, ...own, ...lists, first: from, length: data.length - from };
+  }
+
+  #data(position: Position): BatchData {
+    const { origin, lane, length, exact, bytes: text } = this;
+    return {
+      origin,
+      lane,
+      position,
+      readAtMicros: this.#readAtMicros ?? this.#nowMicros(),
+      layout: this.#layout,
+      length,
+      first: 0,
+      streams: this.#streams,
+      text,
+      side: this.#side.slice(0, this.#sideAt),
+      columns: this.#columns,
+      groups: this.#groups,
+      suffixes: this.#suffixes,
+      headers: this.#headers,
+      exact,
+    };
   }
 
   // ---- whole records ----------------------------------------------------------------------------------------------
@@ -677,13 +691,3 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
 }
 
 const [OPEN_BYTES, CLOSE_BYTES, COMMA_BYTES] = [OPEN, CLOSE, COMMA].map((byte) => new Uint8Array([byte]));
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  const text = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    text.set(part, at);
-    at += part.length;
-  }
-  return text;
-}

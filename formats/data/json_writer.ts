@@ -217,3 +217,14 @@ function writeEscape(bytes: Uint8Array, at: number, byte: number): number {
   bytes[at++] = HEX[byte & 15];
   return at;
 }
+
+/** One after the other, in a buffer of their own. */
+export function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  const text = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    text.set(part, at);
+    at += part.length;
+  }
+  return text;
+}
