@@ -3,10 +3,10 @@
  * and opened again when it was lost: it may be idle for days.
  */
 import { ConnectorError } from "../../formats/data/errors.ts";
-import type { Clock } from "../contract.ts";
 import { Connection, type TextRow } from "./connection.ts";
-import { describeEndpoint, type Endpoint } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { parseLsn } from "./lsn.ts";
+import { type StatementWatch, watched } from "./statement_watch.ts";
 import { TYPE_QUERY, TypeCatalog, type TypeOptions } from "./types/mod.ts";
 
 /** A table as the catalog has it now. */
@@ -65,12 +65,9 @@ export interface ServerFacts {
   readonly encoding: string;
 }
 
-/** How long an answer may take: what is asked here takes the server a moment, so longer means that it is gone. */
-const ANSWER_MS = 20_000;
-
 export class Catalog implements AsyncDisposable {
   readonly #endpoint: Endpoint;
-  readonly #clock: Clock;
+  readonly #watch: StatementWatch;
   readonly #typeOptions: TypeOptions;
   readonly #session: string | undefined;
   #connection: Promise<Connection> | undefined;
@@ -78,17 +75,23 @@ export class Catalog implements AsyncDisposable {
   #interrupted = new AbortController();
 
   /** @param session a statement that each connection begins with */
-  constructor(endpoint: Endpoint, clock: Clock, typeOptions: TypeOptions, session?: string) {
+  constructor(
+    endpoint: Endpoint,
+    { clock, log }: StatementWatch,
+    typeOptions: TypeOptions,
+    session?: string,
+  ) {
     this.#session = session;
     this.#endpoint = endpoint;
-    this.#clock = clock;
+    this.#watch = { clock, log };
     this.#typeOptions = typeOptions;
   }
 
   /**
-   * Runs one statement on the control connection.
+   * Runs one statement on the control connection. It may take as long as it has to: statement_watch.ts.
    *
    * @param tried for the error message, as in `Cannot list tables`
+   * @throws {ConnectorError} `connection_timeout` when the connection is dead; what the server says
    */
   async query(
     tried: string,
@@ -96,24 +99,16 @@ export class Catalog implements AsyncDisposable {
     values?: readonly (string | number | readonly string[])[],
   ): Promise<TextRow[]> {
     const interrupted = this.#interrupted.signal;
-    const connection = await this.#open();
-    const answered = new AbortController();
-    let isLate = false;
-    this.#clock.sleep(ANSWER_MS, answered.signal).then(() => {
-      if (answered.signal.aborted) return;
-      isLate = true;
-      connection.destroy();
-    });
-    try {
-      return await connection.query(tried, sql, values);
-    } catch (error) {
-      if (isLate) throw notAnswered(tried, this.#endpoint);
-      if (!connection.isLost || interrupted.aborted) throw error;
-      // It may have been gone for long without our knowing.
-      this.#connection = undefined;
-      return await (await this.#open()).query(tried, sql, values);
-    } finally {
-      answered.abort();
+    for (let isSecond = false;; isSecond = true) {
+      const connection = await this.#open();
+      try {
+        return await watched(connection, tried, connection.query(tried, sql, values), this.#watch);
+      } catch (error) {
+        const isDead = error instanceof ConnectorError && error.code === "connection_timeout";
+        if (isSecond || isDead || !connection.isLost || interrupted.aborted) throw error;
+        // It may have been gone for long without our knowing.
+        this.#connection = undefined;
+      }
     }
   }
 
@@ -127,7 +122,12 @@ export class Catalog implements AsyncDisposable {
   }
 
   async #connect(): Promise<Connection> {
-    const connection = await Connection.open(this.#endpoint, this.#clock, "sql", this.#interrupted.signal);
+    const connection = await Connection.open(
+      this.#endpoint,
+      this.#watch.clock,
+      "sql",
+      this.#interrupted.signal,
+    );
     if (this.#session !== undefined) await connection.query("Cannot prepare the connection", this.#session);
     return connection;
   }
@@ -289,12 +289,4 @@ export function lacksIdentity({ replicaIdentity, primaryKey, isLogged }: Table):
 /** `public.orders`, for messages. */
 export function tableName({ schema, name }: Pick<Table, "schema" | "name">): string {
   return `${schema}.${name}`;
-}
-
-/** A connection that is open at both ends and dead: without a deadline the stream would wait behind it for ever. */
-function notAnswered(tried: string, endpoint: Endpoint): ConnectorError {
-  return new ConnectorError(
-    `${tried} on ${describeEndpoint(endpoint)}: no answer within ${ANSWER_MS / 1000} s`,
-    { code: "connection_timeout", hint: "The connection is dead or the server hangs; it is opened again" },
-  );
 }

@@ -405,13 +405,13 @@ Deno.test("a control connection that is dead at both ends is noticed, so nothing
   await using proxy = await startProxy({ target: pg });
   const { user, password, database } = pg;
   const config = configFor({ host: proxy.host, port: proxy.port, user, password, database });
-  const { clock } = testContext();
-  // The twenty seconds that an answer may take pass quickly.
+  const { clock, log } = testContext();
+  // The time after which somebody asks passes quickly, and so do ten seconds for a connection.
   const hurried = {
     ...clock,
     sleep: (ms: number, signal?: AbortSignal) => clock.sleep(Math.min(ms, 200), signal),
   };
-  await using catalog = new Catalog(endpointOf(config, "test"), hurried, config);
+  await using catalog = new Catalog(endpointOf(config, "test"), { clock: hurried, log }, config);
   await catalog.facts();
   proxy.swallow();
   await assert.rejects(

@@ -5,6 +5,7 @@
 import type { Clock, Logger, Metrics } from "../contract.ts";
 import { Connection } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { watched } from "./statement_watch.ts";
 import { HEARTBEAT_PREFIX } from "./wanted.ts";
 
 export interface HeartbeatOptions {
@@ -38,7 +39,10 @@ export async function beat(options: HeartbeatOptions, signal: AbortSignal): Prom
           const limit = `SET statement_timeout = ${Math.max(1000, intervalMs)}`;
           await connection.query("Cannot prepare the heartbeat", limit);
         }
-        for (const sql of statements) await connection.query("Cannot run the heartbeat", sql);
+        for (const sql of statements) {
+          const tried = "Cannot run the heartbeat";
+          await watched(connection, tried, connection.query(tried, sql), { clock, log });
+        }
         metrics.add("heartbeats_total");
         if (isFailing) log.info("The heartbeat works again");
         isFailing = false;

@@ -4,11 +4,21 @@
  */
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
-import type { Logger } from "../contract.ts";
+import type { Clock, Logger } from "../contract.ts";
 import { type Catalog, type Table, tableName } from "./catalog.ts";
 import { quoteIdentifier } from "./connection.ts";
 import { type Publication, quoteTable } from "./publication.ts";
 import { IDENTITY, type IdentityRule, tableTest } from "./row_rules.ts";
+
+const LOCK_MS = 2000;
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
+
+interface Waiting {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
 
 /** A table that has another replica identity than it should, and the statement that changes that. */
 export interface IdentityChange {
@@ -75,7 +85,7 @@ export async function autosetReplicaIdentity(
   rules: readonly IdentityRule[],
   filter: TableFilter,
   publication: Publication,
-  log: Logger,
+  { clock, log, signal }: Waiting,
 ): Promise<void> {
   const changes = await identityChanges(catalog, rules, filter, publication.tables);
   const foreign = changes.filter(({ table }) => !table.isOwned);
@@ -93,9 +103,62 @@ export async function autosetReplicaIdentity(
     );
   }
   for (const { table, statement } of changes) {
-    await catalog.query(`Cannot set the replica identity of "${tableName(table)}"`, statement);
+    await change(catalog, table, statement, { clock, log, signal });
+    if (signal.aborted) return;
     log.info(`Changed the replica identity of "${tableName(table)}"`, { statement });
   }
+}
+
+/**
+ * ALTER TABLE needs the table for itself for a moment, and while it waits for that, everybody else's statements queue up
+ * behind it. So it waits for short times only, with pauses in which they get through, until it comes to its turn.
+ */
+async function change(
+  catalog: Catalog,
+  table: Table,
+  statement: string,
+  { clock, log, signal }: Waiting,
+): Promise<void> {
+  for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    try {
+      // One message with two statements is one transaction, which SET LOCAL ends with.
+      return void await catalog.query(
+        `Cannot set the replica identity of "${tableName(table)}"`,
+        `SET LOCAL lock_timeout = ${LOCK_MS}; ${statement}`,
+      );
+    } catch (error) {
+      if (!(error instanceof ConnectorError) || error.code !== "conflict_locked") throw error;
+      log.warn(
+        `Setting the replica identity of "${
+          tableName(table)
+        }" waits until nobody uses the table; it is used by ${await users(
+          catalog,
+          table,
+        )}`,
+        { statement, pauseMs },
+      );
+      await clock.sleep(pauseMs, signal);
+    }
+  }
+}
+
+/** Who has locked a table in any way, for messages. */
+async function users(catalog: Catalog, { oid }: Table): Promise<string> {
+  const rows = await catalog.query(
+    "Cannot see who uses the table",
+    `SELECT DISTINCT a.pid::text, a.usename, a.application_name AS application,
+       round(extract(epoch FROM clock_timestamp() - a.xact_start))::text AS seconds
+     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'relation' AND l.relation = $1::oid AND l.granted AND a.pid <> pg_backend_pid() LIMIT 5`,
+    [String(oid)],
+  );
+  return rows.length === 0
+    ? "nobody any more"
+    : rows.map(({ pid, usename, application, seconds }) =>
+      `process ${pid} ("${usename}", application "${application}"${
+        seconds === null ? "" : `, in a transaction open for ${seconds} s`
+      })`
+    ).join(", ");
 }
 
 async function partitions(catalog: Catalog, { oid }: Table): Promise<Table[]> {

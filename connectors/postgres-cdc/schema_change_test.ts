@@ -315,7 +315,7 @@ Deno.test("the history keeps what may still be needed, and nothing else", async 
     typmods: [],
   });
   const history = new SchemaHistory(state, { lsn: 100n, index: 0 });
-  await history.load(table(0));
+  await history.load([table(0)]);
   for (let i = 1; i <= 5; i++) {
     history.add(table(history.nextVersion("s", "t")), { lsn: BigInt(100 + i), index: i });
   }
@@ -328,7 +328,7 @@ Deno.test("the history keeps what may still be needed, and nothing else", async 
   ]);
   const lastAt = async (lsn: bigint, index: number) => {
     const again = new SchemaHistory(state, { lsn, index });
-    await again.load(table(0));
+    await again.load([table(0)]);
     return [again.last(1)?.version, again.nextVersion("s", "t")];
   };
   assert.deepEqual(await lastAt(104n, 4), [3, 4]);

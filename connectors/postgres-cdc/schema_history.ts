@@ -62,17 +62,19 @@ export class SchemaHistory {
     this.#delivered = delivered;
   }
 
-  /** Must be called before the other methods are asked about a table that may have been seen in an earlier run. */
-  async load({ oid, schema, name }: Pick<TableVersion, "oid" | "schema" | "name">): Promise<void> {
-    const qualified = `${schema}.${name}`;
-    await Promise.all([
-      this.#byOid.has(oid) || this.#read<TableVersion>(tableKey(oid)).then((found) => {
-        this.#byOid.set(oid, found);
-      }),
-      this.#byName.has(qualified) || this.#read<{ version: number }>(nameKey(qualified)).then((found) => {
-        this.#byName.set(qualified, found);
-      }),
-    ]);
+  /** Must be called before the other methods are asked about tables that may have been seen in an earlier run. */
+  async load(tables: readonly Pick<TableVersion, "oid" | "schema" | "name">[]): Promise<void> {
+    await Promise.all(tables.flatMap(({ oid, schema, name }) => {
+      const qualified = `${schema}.${name}`;
+      return [
+        this.#byOid.has(oid) || this.#read<TableVersion>(tableKey(oid)).then((found) => {
+          this.#byOid.set(oid, found);
+        }),
+        this.#byName.has(qualified) || this.#read<{ version: number }>(nameKey(qualified)).then((found) => {
+          this.#byName.set(qualified, found);
+        }),
+      ];
+    }));
   }
 
   /** What a table was announced as last. */

@@ -31,7 +31,7 @@ class PostgresSource implements Source {
     this.#context = context;
     this.#endpoint = endpointOf(config, context.name);
     this.#filter = captureFilter(config, context.streams);
-    this.#catalog = new Catalog(this.#endpoint, context.clock, config);
+    this.#catalog = new Catalog(this.#endpoint, context, config);
   }
 
   async *read(from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
@@ -64,10 +64,10 @@ class PostgresSource implements Source {
   }
 
   async check(report: CheckReport): Promise<void> {
-    const { clock, streams } = this.#context;
+    const { clock, log, streams } = this.#context;
     // A statement that waits for a lock is a finding, too.
     const endpoint = { ...this.#endpoint, statementTimeoutMs: CHECK_STATEMENT_MS };
-    await using catalog = new Catalog(endpoint, clock, this.#config);
+    await using catalog = new Catalog(endpoint, { clock, log }, this.#config);
     await checkSource({
       catalog,
       clock,
