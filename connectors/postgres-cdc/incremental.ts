@@ -34,7 +34,7 @@ export function incrementalSnapshots(parts: IncrementalParts): IncrementalSnapsh
   const { clock, log, batchWriter } = context;
   const path = signalFile(config);
   const table = signalTable(config);
-  const catalog = new Catalog(endpoint, clock, config, "SET lock_timeout = '1s'");
+  const catalog = new Catalog(endpoint, { clock, log }, config, "SET lock_timeout = '1s'");
   const interrupt = () => catalog.interrupt();
   signal.addEventListener("abort", interrupt);
   const found = new IncrementalTables({ ...tables, catalog, config, filter });

@@ -49,9 +49,8 @@ export interface ReplicationOptions {
   readonly serverVersion: number;
   readonly walSenderTimeoutMs: number;
   readonly statusIntervalMs: number;
-  /** How long the slot may stay in use by somebody else, and the longest pause between two tries. */
-  readonly slotWaitMs: number;
-  readonly slotRetryDelayMs: number;
+  /** Called while somebody else reads from the slot: waits, or throws when that has taken too long. */
+  readonly slotInUse: (tried: string, signal: AbortSignal) => Promise<void>;
   readonly start: StreamPoint;
   /** What is known to be durable before anything is read; 0: nothing. */
   readonly flushed: bigint;
@@ -66,8 +65,6 @@ export interface ReplicationOptions {
   readonly relation: (message: RelationMessage, typesAreStale: boolean) => Promise<Relation>;
   /** Fills in what the server did not send, where that is wanted. */
   readonly complete: (batch: BatchData, unsent: readonly UnsentValues[]) => Promise<BatchData>;
-  /** Who reads from the slot at the moment, for messages. */
-  readonly slotHolder: () => Promise<number | undefined>;
   readonly progress: (progress: SourceProgress) => void;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
@@ -184,11 +181,7 @@ export class Replication {
       publication,
       serverVersion,
       start,
-      clock,
-      log,
-      slotWaitMs,
-      slotRetryDelayMs,
-      slotHolder,
+      slotInUse,
       connection,
       pluginOptions,
     } = this.#options;
@@ -200,8 +193,6 @@ export class Replication {
       options.join(", ")
     })`;
     const tried = `Cannot start reading from slot "${slot}" of ${describeEndpoint(connection.endpoint)}`;
-    const startedMs = clock.monotonicMs();
-    let pauseMs = 250;
     while (!signal.aborted) {
       wire.query(sql);
       if (await wire.readFrame() === FRAME.copyBoth) return;
@@ -209,24 +200,7 @@ export class Replication {
       const error = wire.serverError();
       await wire.readFrame(); // ReadyForQuery
       if (error.code !== "55006") throw serverError(tried, error);
-      const pid = await slotHolder();
-      const waitedMs = clock.monotonicMs() - startedMs;
-      if (waitedMs >= slotWaitMs) {
-        throw new ConnectorError(
-          `${tried}: it is in use${pid === undefined ? "" : ` by process ${pid} of the server`}`,
-          {
-            code: "conflict_slot_active",
-            hint:
-              "Another source reads from it: stop that one, or give this one a slot_name of its own. If it is left " +
-              `over from a connection that was lost: SELECT pg_terminate_backend(${pid ?? "active_pid"})`,
-          },
-        );
-      }
-      log.warn(`Slot "${slot}" is in use${pid === undefined ? "" : ` by process ${pid}`}; trying again`, {
-        pauseMs,
-      });
-      await clock.sleep(pauseMs, signal);
-      pauseMs = Math.min(pauseMs * 2, slotRetryDelayMs);
+      await slotInUse(tried, signal);
     }
   }
 

@@ -7,7 +7,7 @@ import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { SnapshotMarker } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
-import type { Batch, Clock, SourceProgress } from "../contract.ts";
+import type { Batch, Clock, Logger, SourceProgress } from "../contract.ts";
 import { tableName } from "./catalog.ts";
 import { Connection, quoteLiteral } from "./connection.ts";
 import { CopyReader, type HeldRow } from "./copy_reader.ts";
@@ -28,6 +28,7 @@ import {
   type UnitProgress,
 } from "./snapshot_plan.ts";
 import { sourceMembers } from "./source_members.ts";
+import { type StatementWatch, watched } from "./statement_watch.ts";
 import type { TypeCatalog, ValueWriter } from "./types/mod.ts";
 import type { UnreadableRows } from "./unreadable_rows.ts";
 import type { Wire } from "./wire.ts";
@@ -35,6 +36,7 @@ import type { Wire } from "./wire.ts";
 export interface SnapshotOptions {
   readonly endpoint: Endpoint;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly newWriter: () => BatchWriter;
   readonly unreadable?: UnreadableRows;
   readonly types: TypeCatalog;
@@ -168,7 +170,7 @@ async function begin(connection: Connection, options: SnapshotOptions): Promise<
   const filled = new Set<number>();
   for (let t = 0; t < tables.length; t += TABLES_PER_STATEMENT) {
     const some = tables.slice(t, t + TABLES_PER_STATEMENT);
-    for (const oid of await tablesWithRows(connection, some)) filled.add(oid);
+    for (const oid of await tablesWithRows(connection, some, options)) filled.add(oid);
   }
   const extents = await readExtents(connection, tables, pages_can_be_ranges === "true");
   let { snapshotName } = options;
@@ -193,11 +195,16 @@ async function begin(connection: Connection, options: SnapshotOptions): Promise<
 }
 
 /** Also keeps the tables from being changed until they are read: the statement's locks last as long as the snapshot. */
-async function tablesWithRows(connection: Connection, tables: readonly SnapshotTable[]): Promise<number[]> {
+async function tablesWithRows(
+  connection: Connection,
+  tables: readonly SnapshotTable[],
+  watch: StatementWatch,
+): Promise<number[]> {
   const tried = tables.length === 1
     ? `Cannot read table "${tableName(tables[0].table)}"`
     : `Cannot read tables "${tableName(tables[0].table)}" to "${tableName(tables.at(-1)!.table)}"`;
-  const [{ has_rows }] = await connection.query(tried, hasRowsStatement(tables));
+  const statement = connection.query(tried, hasRowsStatement(tables));
+  const [{ has_rows }] = await watched(connection, tried, statement, watch);
   return tables.filter((_, i) => has_rows![i] === "1").map(({ table }) => table.oid);
 }
 

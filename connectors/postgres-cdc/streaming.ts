@@ -16,6 +16,7 @@ import { announcer, nextAttempt, type ReadingOptions, type Run, schemaChangeTopi
 import { monitorSlot } from "./slot_monitor.ts";
 import { streamRelations } from "./stream_relations.ts";
 import { TransactionMetadata } from "./transaction_metadata.ts";
+import { unreadableRows } from "./unreadable_rows.ts";
 import { wantedChanges } from "./wanted.ts";
 
 /** Where and how the stream begins. */
@@ -90,6 +91,7 @@ export class Streaming {
           transactions: this.#transactions,
           incremental,
           wanted: wantedChanges(config),
+          unreadable: unreadableRows(config, context),
         },
         pluginOptions: originOption(config),
         complete: async (batch, unsent) => await reselect(batch, unsent, { catalog: values, writer, log }),
