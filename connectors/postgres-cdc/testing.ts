@@ -51,6 +51,9 @@ export function testContext(overrides: Partial<SourceContext> = {}): TestContext
     random: Math.random,
     layout,
     streams: [],
+    reject: (_, error) => {
+      throw error;
+    },
     preview: false,
     batchWriter: (limits) =>
       new BatchWriter({ ...limits, origin: ORIGIN, layout, nowMicros: () => BigInt(Date.now()) * 1000n }),
