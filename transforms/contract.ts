@@ -3,6 +3,7 @@
  * it does to the records of a batch on their way from source to sink (Transform). README.md shows how to write one.
  */
 import type { z } from "zod";
+import type { Origin } from "../formats/data/batch.ts";
 import type { RecordError } from "../formats/data/errors.ts";
 import type { DataRecord } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
@@ -90,6 +91,8 @@ export type RejectRecord = (record: DataRecord, error: RecordError) => void;
 export interface TransformContext {
   /** The transform's name in the file, or its type and place: `cast #2`. */
   readonly name: string;
+  /** The source whose records come; undefined where nothing says it. */
+  readonly origin?: Origin;
   readonly log: { warn(message: string): void };
   readonly metrics: { add(name: string, by?: number): void };
   /** Microseconds since 1970. */

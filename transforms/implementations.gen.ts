@@ -3,5 +3,6 @@ import type { TransformModule } from "./contract.ts";
 
 /** The code of every transform of this build, by type; each loads when it is called. For workers. */
 export const implementations: Readonly<Record<string, () => Promise<TransformModule>>> = {
+  extract_new_record_state: () => import("./extract_new_record_state/implementation.ts"),
   replace_field: () => import("./replace_field/implementation.ts"),
 };

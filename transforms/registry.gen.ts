@@ -7,5 +7,6 @@ interface Module {
 
 /** The definition of every transform of this build, by type; each loads when it is called. */
 export const registry: Readonly<Record<string, () => Promise<Module>>> = {
+  extract_new_record_state: () => import("./extract_new_record_state/definition.ts"),
   replace_field: () => import("./replace_field/definition.ts"),
 };
