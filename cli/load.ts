@@ -5,6 +5,7 @@
 import type { ConnectorDefinition } from "../connectors/contract.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import { type Config, readConfig, type ReadResult } from "../runtime/config.ts";
+import { BROKER_CONNECTOR } from "../runtime/flows.ts";
 import { makePlan, type Plan, type PlanSettings } from "../runtime/plan.ts";
 import type { Problem } from "../runtime/problem.ts";
 import { loadDefinitions } from "../runtime/registry.ts";
@@ -96,9 +97,8 @@ export function countProblems(problems: readonly Problem[]): string {
 
 /** The definitions of the connectors that a file seems to name. Reading the file finds out what it really says. */
 export function definitionsFor({ text }: PipelineText): Promise<readonly ConnectorDefinition[]> {
-  return loadDefinitions(
-    [...text.matchAll(/\bconnector\b["']?\s*:\s*["']?([^\s"',}]+)/g)].map(([, name]) => name),
-  );
+  const named = [...text.matchAll(/\bconnector\b["']?\s*:\s*["']?([^\s"',}]+)/g)].map(([, name]) => name);
+  return loadDefinitions(/\bbroker\b/.test(text) ? [...named, BROKER_CONNECTOR] : named);
 }
 
 export interface Loaded {

@@ -15,12 +15,21 @@ export function requireConfinedWorkers(): Promise<void> {
 
 /** A source in its worker, opened, nothing read; reading it leaves no trace. */
 export async function openSourceWorker(source: PlannedSource, log: Log, ended: Ended = {}): Promise<Remote> {
-  const { name, connector, layout, streams } = source;
+  const { name, connector, layout, streams, routing } = source;
   const remote = makeRemote(source, log, ended);
   const origin = { connector, name, version: VERSION };
   await opened(
     remote,
-    () => remote.call("open", { ...opening(source), role: "source", origin, layout, streams, preview: true }),
+    () =>
+      remote.call("open", {
+        ...opening(source),
+        role: "source",
+        origin,
+        layout,
+        streams,
+        routing,
+        preview: true,
+      }),
   );
   return remote;
 }

@@ -11,12 +11,15 @@ import {
   type SourceEntry,
 } from "./config_schema.ts";
 import { checkConnectorConfig, checkStreams, findFor } from "./connector_config.ts";
+import { checkFlows, implicitFlows } from "./flows.ts";
 import { type JsonSchema, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
 import { isDisabled, refuseNotBuilt } from "./not_built.ts";
 import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
 import { checkReferences } from "./references.ts";
 import { findConnector, type Role } from "./registry.ts";
 import { checkPart } from "./schema_check.ts";
+import { checkRouting, type RoutingKeys, routesTables, routingOf, selectionOf } from "./topic_keys.ts";
+import type { TopicRouting } from "./topic_routing.ts";
 import type { VariableSources } from "./variables.ts";
 import { isMap, YamlDocument } from "./yaml_document.ts";
 
@@ -42,7 +45,10 @@ export interface ConfiguredConnector {
   readonly config: unknown;
 }
 
-export type ConfiguredSource = Omit<SourceEntry, "connector" | "config"> & ConfiguredConnector;
+export type ConfiguredSource = Omit<SourceEntry, "connector" | "config"> & ConfiguredConnector & {
+  /** Which topics its records go to, where the file says so. */
+  readonly routing?: TopicRouting;
+};
 export type ConfiguredSink = Omit<SinkEntry, "connector" | "config"> & ConfiguredConnector;
 export type ConfiguredPipeline = PipelineEntry & { readonly name: string };
 
@@ -121,29 +127,32 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
   const sources = connectors("source");
   const sinks = connectors("sink");
   checkReferences(document, report);
-  for (const key of ["topic", "retry"]) {
-    if (document.at(["settings", key]) === undefined) continue;
-    const message = `"settings.${key}" has no effect in this build: it is about a broker`;
-    report({ severity: "warning", path: ["settings", key], onKey: true, message });
-  }
-  if (file === undefined || sources === undefined || sinks === undefined) return result();
+  checkFlows(document, report);
+  if (file === undefined) return result();
+  const flows = implicitFlows(file, document, { definitions: options.definitions, report });
+  if (sources === undefined || sinks === undefined || flows === undefined) return result();
   return result({
     file: options.file,
     settings: file.settings,
-    sources: Object.entries(file.sources ?? {}).map(([name, entry]) => ({
-      ...entry,
-      name,
-      ...sources.get(name)!,
-    })),
-    sinks: Object.entries(file.sinks ?? {}).map(([name, entry]) => ({ ...entry, name, ...sinks.get(name)! })),
-    pipelines: Object.entries(file.pipelines ?? {}).map(([name, entry]) => ({ ...entry, name })),
+    sources: [
+      ...Object.entries(file.sources ?? {}).map(([name, entry]) => sourceOf(name, entry, sources.get(name)!)),
+      ...flows.sources,
+    ],
+    sinks: [
+      ...Object.entries(file.sinks ?? {}).map(([name, entry]) => ({ ...entry, name, ...sinks.get(name)! })),
+      ...flows.sinks,
+    ],
+    pipelines: [
+      ...Object.entries(file.pipelines ?? {}).map(([name, entry]) => ({ ...entry, name })),
+      ...flows.pipelines,
+    ],
     secrets: [...secrets],
     document,
   });
 
   /** The connector and config of each entry of a section, or undefined when one has an error. */
-  function connectors(role: Role): Map<string, { connector: string; config: unknown }> | undefined {
-    const checked = new Map<string, { connector: string; config: unknown }>();
+  function connectors(role: Role): Map<string, CheckedConnector> | undefined {
+    const checked = new Map<string, CheckedConnector>();
     let good = true;
     for (const [name, entry] of document.entries(`${role}s`)) {
       const path = [`${role}s`, name];
@@ -168,11 +177,28 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
         secrets,
         report,
       });
-      checked.set(name, { connector: found.definition.type, config });
-      good &&= config !== undefined || isDisabled(document, path);
+      const routing = routesTables(found.definition) ? checkRouting(document, path, report) : {};
+      checked.set(name, { connector: found.definition.type, config, routing });
+      good &&= (config !== undefined && routing !== undefined) || isDisabled(document, path);
     }
     return good ? checked : undefined;
   }
+}
+
+interface CheckedConnector {
+  readonly connector: string;
+  readonly config: unknown;
+  /** The keys of its config that the connector does not know. */
+  readonly routing?: RoutingKeys;
+}
+
+function sourceOf(
+  name: string,
+  entry: SourceEntry,
+  { routing: keys = {}, ...checked }: CheckedConnector,
+): ConfiguredSource {
+  const routing = routingOf(entry, keys);
+  return { ...entry, streams: selectionOf(entry), name, ...checked, ...(routing ? { routing } : {}) };
 }
 
 /** Where a key belongs that stands in the wrong place, as a hint. */

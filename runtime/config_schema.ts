@@ -3,6 +3,8 @@
  * validates with them; pipeline_schema.ts turns them into the editor's JSON Schema, so every key has its description.
  */
 import { z } from "zod";
+import { topicName } from "../formats/topic/keys.ts";
+import { broker, sinkTopics, startOffset } from "./broker_keys.ts";
 
 const NAME = /^[\p{L}\p{N}_][\p{L}\p{N}_.-]{0,199}$/u;
 const name = z.string().regex(NAME, "A name is made of letters, digits, _, - and .");
@@ -49,18 +51,33 @@ const stream = z.strictObject({
   cursor_field: text.optional().describe("Column that grows, for sources that read by queries"),
 });
 
+/** The broker's request to make a topic has no place for it. */
+const oneCopy = z.int().min(1).refine(
+  (copies) => copies === 1,
+  "The broker decides how many copies a topic has: remove it",
+);
+
+const table = z.strictObject({
+  schema: text.optional().describe("Schema (PostgreSQL, SQL Server) or database (MySQL); without it all"),
+  table: text.describe("Name of the table"),
+  topic: topicName.optional().describe("Topic of its records; config.topic_routing wins"),
+});
+
 const source = z.strictObject({
   ...either,
-  topic: z.string().optional().describe("Topic for sinks that publish to a broker"),
+  topic: topicName.optional().describe(
+    "Topic for sinks that publish to a broker; in no pipeline: the topic of the file's broker to publish to. " +
+      "config.topic_routing and tables[].topic win",
+  ),
   topic_config: z.strictObject({
     partitions: z.int().min(1).optional().describe("Partitions of a topic that is created"),
-    replication_factor: z.int().min(1).optional().describe("Copies of a topic that is created"),
+    replication_factor: oneCopy.optional().describe("Only 1: the broker can't be asked for more"),
     auto_create: z.boolean().optional().describe("Create the topic when it is missing"),
-  }).optional().describe("How topics are created by sinks that publish to a broker"),
+  }).optional().describe("How topics are created by sinks that publish to a broker; over settings.topic"),
   streams: z.array(stream).default([]).describe(
     "What to read; empty: all that the connector's own keys select",
   ),
-  tables: z.array(ANYTHING).optional().describe("Older form of streams; not in this build"),
+  tables: z.array(table).optional().describe("Older form of streams: tables to read, each with a topic"),
   rate_limit: z.strictObject({
     events_per_second: count.default(0).describe(
       "Most records per second, over all its pipelines; 0: no limit",
@@ -93,10 +110,20 @@ const sink = z.strictObject({
   payload: z.enum(["envelope", "data"]).optional().describe(
     "envelope: as envelope: auto; data: as envelope: plain",
   ),
-  topics: z.union([z.array(ANYTHING), z.string()]).optional().describe("Topics to read; not in this build"),
-  consumer_group: z.string().optional().describe("Consumer group; not in this build"),
-  start_offset: ANYTHING.optional().describe("Where to start in a topic; not in this build"),
-  offset_commit_interval: count.optional().describe("Use batch.max_records instead"),
+  topics: sinkTopics.optional().describe(
+    "Topics of the file's broker that feed the sink where no pipeline does: names, also with * and ?, or " +
+      "{ pattern: regular expression }; new ones are found while it runs",
+  ),
+  consumer_group: text.optional().describe(
+    "Group whose offsets at the broker follow what is durable; without it connect-<name of the sink>",
+  ),
+  start_offset: startOffset.optional().describe(
+    "Where a first run begins in a topic: earliest, latest or { timestamp: … }. Without it latest; earliest where this " +
+      "file publishes to the broker as well",
+  ),
+  offset_commit_interval: count.optional().describe(
+    "The group's offsets follow after so many records at the latest; without it, and anyway, after a second",
+  ),
 });
 
 const pipelineRate = z.strictObject({
@@ -172,17 +199,23 @@ const settings = z.strictObject({
   admin: ANYTHING.optional().describe("Administration endpoint; not in this build"),
   topic: z.strictObject({
     auto_create: z.boolean().default(true).describe("Create topics that are missing"),
-    default_partitions: z.int().min(1).default(1).describe("Partitions of a topic that is created"),
-    default_replication_factor: z.int().min(1).default(1).describe("Copies of a topic that is created"),
-    require_topic_exists: z.boolean().default(true).describe("Fail at start when a topic is missing"),
-    validate_existing: z.boolean().default(false).describe("Compare topics that exist with these settings"),
-  }).optional().describe("Topics of a broker; nothing reads it in this build"),
+    default_partitions: z.int().min(1).optional().describe(
+      "Partitions of a topic that is created; without it the broker's default",
+    ),
+    default_replication_factor: oneCopy.default(1).describe("Only 1: the broker can't be asked for more"),
+    require_topic_exists: z.boolean().default(true).describe(
+      "Without auto_create: fail where a topic is missing; false: wait for it",
+    ),
+    validate_existing: z.boolean().default(false).describe(
+      "Fail where a topic that exists has another number of partitions",
+    ),
+  }).optional().describe("Topics that sinks publish to at a broker; their own topic_config wins"),
   retry: z.strictObject({
-    max_retries: count.default(10).describe("Attempts to connect to the broker"),
-    initial_backoff_ms: ms.default(100).describe("First pause, in milliseconds"),
-    max_backoff_ms: ms.default(30_000).describe("Longest pause, in milliseconds"),
+    max_retries: count.default(10).describe("How often a request to the broker is tried again"),
+    initial_backoff_ms: ms.min(1).default(100).describe("First pause, in milliseconds"),
+    max_backoff_ms: ms.min(1).default(30_000).describe("Longest pause, in milliseconds"),
     backoff_multiplier: z.number().min(1).default(2).describe("How much longer each pause is"),
-  }).optional().describe("Connecting to the broker; nothing reads it in this build"),
+  }).optional().describe("Requests to a broker; the retry of a connector's config wins"),
 });
 
 const schemaRegistry = z.strictObject({
@@ -210,7 +243,7 @@ export const pipelineFile = z.strictObject({
   settings: settings.prefault({}).describe("The program itself"),
   schema_registry: schemaRegistry.optional().describe("Schema registry; only mode disabled in this build"),
   distributed: distributed.optional().describe("Several processes as one; not in this build"),
-  broker: ANYTHING.optional().describe("Broker between sources and sinks; not in this build"),
+  broker: broker.optional().describe("Broker that sources with a topic publish to and sinks with topics read"),
   transforms: ANYTHING.optional().describe("Named transforms; not in this build"),
   plugins: ANYTHING.optional().describe("Connectors from elsewhere; not in this build"),
   secrets: ANYTHING.optional().describe("Secret stores; not in this build"),

@@ -15,6 +15,7 @@ import {
   type Role,
 } from "./registry.ts";
 import { checkPart } from "./schema_check.ts";
+import { routesTables, withoutRouting } from "./topic_keys.ts";
 import { didYouMean } from "./suggest.ts";
 import { isMap, type YamlDocument } from "./yaml_document.ts";
 
@@ -121,7 +122,9 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
     prepare: (part) => {
       if (part === null || part === undefined) part = {};
       if (!isMap(part)) return part;
-      const upgraded = definition.upgradeConfig?.(part) ?? { config: part, notes: [] };
+      if (routesTables(definition)) part = withoutRouting(part as Record<string, unknown>);
+      const own = part as Record<string, unknown>;
+      const upgraded = definition.upgradeConfig?.(own) ?? { config: own, notes: [] };
       const written = { ...upgraded.config, ...fixed };
       const completed = definition.completeConfig?.(written, options.machine);
       notes = [...upgraded.notes, ...(completed?.notes ?? [])];

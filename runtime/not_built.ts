@@ -15,13 +15,11 @@ interface Refusal {
 
 const is = (off: unknown) => (value: unknown) => value === off;
 
-const PIPELINES = "Join each source to its sink under pipelines";
 const TRANSFORMS = "Remove it; records reach the sink as the source gives them";
 const DEAD_LETTERS = "Remove it; on_error: dead_letter keeps rejected records in settings.state_dir";
 const REGISTRY = "Remove it; records are written as JSON without a schema id";
 
 const REFUSALS: readonly Refusal[] = [
-  { path: ["broker"], hint: `${PIPELINES}, and remove broker` },
   { path: ["transforms"], hint: TRANSFORMS },
   { path: ["plugins"], hint: "Use a connector that `rivven-connect spec` lists" },
   { path: ["secrets"], hint: "Use ${NAME} or ${file:/path} where the secret is needed" },
@@ -52,7 +50,6 @@ const REFUSALS: readonly Refusal[] = [
     { path: [section, "*", "tasks_max"], off: is(1), hint: "Remove it; each connector runs once" },
     { path: [section, "*", "mode"], off: is("singleton"), hint: "Remove it; each connector runs once" },
   ]),
-  { path: ["sources", "*", "tables"], hint: "List the tables under streams, with name and namespace" },
   {
     path: ["sources", "*", "rate_limit", "max_in_flight"],
     off: is(0),
@@ -63,10 +60,6 @@ const REFUSALS: readonly Refusal[] = [
     off: is(0),
     hint: "Remove it; events_per_second limits the rate",
   },
-  { path: ["sinks", "*", "topics"], hint: `${PIPELINES}; nothing reads topics of a broker` },
-  { path: ["sinks", "*", "consumer_group"], hint: `${PIPELINES}; nothing reads topics of a broker` },
-  { path: ["sinks", "*", "start_offset"], hint: `${PIPELINES}; nothing reads topics of a broker` },
-  { path: ["sinks", "*", "offset_commit_interval"], hint: "Use batch.max_records" },
   {
     path: ["sinks", "*", "rate_limit", "burst_capacity"],
     off: is(0),
@@ -86,8 +79,6 @@ const LATER_IN_CONFIG = [
   "transforms",
   "cdc_features",
   "column_filters",
-  "topic_routing",
-  "normalization",
   "health",
 ];
 

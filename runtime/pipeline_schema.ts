@@ -7,6 +7,7 @@ import type { Json } from "../formats/data/value.ts";
 import { pipelineFile } from "./config_schema.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json_schema.ts";
 import type { Role } from "./registry.ts";
+import { routesTables, routingKeys } from "./topic_keys.ts";
 
 const VARIABLE = "#/$defs/variable";
 
@@ -88,6 +89,9 @@ function variantsOf(definition: ConnectorDefinition): Variant[] {
         const { description } = one.properties?.[key] ?? {};
         if (one.properties?.[key] !== undefined) one.properties[key] = { description, const: value };
       }
+    }
+    if (routesTables(definition)) {
+      config.properties = { ...config.properties, ...structuredClone(jsonSchemaOf(routingKeys).properties) };
     }
     delete config.$schema;
     return written(config, place);

@@ -4,6 +4,7 @@
  */
 import type {
   BatchLimits,
+  BrokerSettings,
   ConnectorDefinition,
   Guarantee,
   Permissions,
@@ -23,6 +24,7 @@ import { layoutOf } from "./layout.ts";
 import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
 import { findConnector, type Role } from "./registry.ts";
 import { didYouMean } from "./suggest.ts";
+import type { TopicRouting } from "./topic_routing.ts";
 
 export interface Plan {
   /** The file it was made from, for messages. */
@@ -58,6 +60,8 @@ export interface PlannedSource extends PlannedConnector {
   /** The layout that its flows agree on; a flow with another one is rewritten in its sink's worker. */
   readonly layout: Layout;
   readonly streams: readonly StreamSelection[];
+  /** Which topics its records go to; undefined: the sinks' own keys say it. */
+  readonly routing?: TopicRouting;
   readonly eventsPerSecond: number;
   readonly flows: readonly PlannedFlow[];
 }
@@ -158,10 +162,11 @@ export function makePlan(
     const flows = pipelines.map((pipeline) => planFlow(pipeline, source, definition));
     const layouts = new Set(flows.map((flow) => flow.layout));
     return {
-      ...planConnector(source, "source", definition),
+      ...planConnector(source, "source", definition, source),
       role: "source",
       layout: layouts.size === 1 ? [...layouts][0] : flows[0].layout,
       streams: source.streams,
+      ...(source.routing ? { routing: source.routing } : {}),
       eventsPerSecond: source.rate_limit?.events_per_second ?? 0,
       flows,
     };
@@ -177,7 +182,7 @@ export function makePlan(
     const { rate_limit, on_error, dead_letter_max_ratio } = pipeline.settings;
     return {
       name: pipeline.name,
-      sink: planConnector(sink, "sink", sinkDefinition),
+      sink: planConnector(sink, "sink", sinkDefinition, source),
       layout: layoutOf(source, sink, sinkDefinition.sink!, config.document, report),
       streams: pipeline.streams,
       eventsPerSecond: slower(
@@ -195,11 +200,13 @@ export function makePlan(
   }
 
   function planConnector<R extends Role>(
-    { name, connector, config: own, allow }: ConfiguredSource | ConfiguredSink,
+    { name, connector, config: written, allow }: ConfiguredSource | ConfiguredSink,
     role: R,
     definition: ConnectorDefinition,
+    source: ConfiguredSource,
   ): PlannedConnector & { readonly role: R } {
     const path: Path = [`${role}s`, name, "config"];
+    const own = definition.withBrokerSettings?.(written, brokerSettings(config, source)) ?? written;
     let asked: Permissions = {};
     try {
       asked = definition.permissions(own, role);
@@ -236,6 +243,21 @@ function batchLimits(sink: ConfiguredSink, { batch, batchOf }: SinkRole): BatchL
     maxRecords: sink.batch?.max_records ?? number(own.batch_size) ?? limits.maxRecords,
     maxBytes: sink.batch?.max_bytes ?? limits.maxBytes,
     maxWaitMs: sink.batch?.timeout_ms ?? (seconds === undefined ? limits.maxWaitMs : seconds * 1000),
+  };
+}
+
+/** What the file says of brokers, for a connector of one: `source` is what feeds it, or itself. */
+function brokerSettings({ settings: { topic, retry } }: Config, { topic_config }: ConfiguredSource): BrokerSettings {
+  const { default_partitions, require_topic_exists, validate_existing } = topic ?? {};
+  const given = {
+    auto_create: topic_config?.auto_create ?? topic?.auto_create,
+    partitions: topic_config?.partitions ?? default_partitions,
+    require_topic_exists,
+    validate_existing,
+  };
+  return {
+    retry: retry ?? {},
+    topic: Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
 }
 

@@ -16,6 +16,7 @@ import type { Json } from "../formats/data/value.ts";
 import type { Marks } from "./checkpoint.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { Flushed } from "./pipeline.ts";
+import type { TopicRouting } from "./topic_routing.ts";
 
 /** Both sides of a connection must have the same; it grows with every change of meaning. */
 export const PROTOCOL_VERSION = 1;
@@ -40,6 +41,7 @@ export interface OpenSource extends OpenCommon {
   readonly origin: Origin;
   readonly layout: Layout;
   readonly streams: readonly StreamSelection[];
+  readonly routing: TopicRouting | undefined;
   readonly preview: boolean;
 }
 

@@ -1,4 +1,5 @@
 /** Do the names in a pipeline file lead somewhere, and is everything in it used? config.ts asks. */
+import { implicitEnds } from "./flows.ts";
 import { isDisabled } from "./not_built.ts";
 import type { Report } from "./problem.ts";
 import type { Role } from "./registry.ts";
@@ -25,24 +26,19 @@ export function checkReferences(document: YamlDocument, report: Report): void {
       report({ severity, path, message, hint });
     }
   }
+  const implicit = { source: implicitEnds(document, "source"), sink: implicitEnds(document, "sink") };
   for (const role of ["source", "sink"] as const) {
     for (const [name, entry] of document.entries(`${role}s`)) {
       if (named.has(`${role} ${name}`) || !isMap(entry) || entry.enabled === false) continue;
-      const path = [`${role}s`, name];
-      if (role === "source" && typeof entry.topic === "string") {
-        const message =
-          `Source "${name}" stands in no pipeline: publishing to its "topic" is not in this build yet`;
-        report({
-          path: [...path, "topic"],
-          onKey: true,
-          message,
-          hint: "Add a pipeline that names it and a sink",
-        });
-      } else if (!mistaken.has(role) && (role === "source" || entry.topics === undefined)) {
-        const part = role === "source" ? "Source" : "Sink";
-        const message = `${part} "${name}" stands in no pipeline: it is not run`;
-        report({ severity: "warning", path, onKey: true, message, hint: "Add a pipeline that names it" });
-      }
+      if (mistaken.has(role) || implicit[role].includes(name)) continue;
+      const [part, key] = role === "source" ? ["Source", "topic"] : ["Sink", "topics"];
+      report({
+        severity: "warning",
+        path: [`${role}s`, name],
+        onKey: true,
+        message: `${part} "${name}" stands in no pipeline: it is not run`,
+        hint: `Add a pipeline that names it, or ${key} of the file's broker`,
+      });
     }
   }
 }

@@ -72,7 +72,7 @@ class SourceRun implements AsyncDisposable {
   }
 
   async open(): Promise<void> {
-    const { name, connector, layout, streams } = this.#plan;
+    const { name, connector, layout, streams, routing } = this.#plan;
     const origin = { connector, name, version: this.#context.programVersion };
     await this.#orFail(Promise.all([
       this.#source.call("open", {
@@ -81,6 +81,7 @@ class SourceRun implements AsyncDisposable {
         origin,
         layout,
         streams,
+        routing,
         preview: false,
       }),
       ...this.#flows.map(({ plan, remote }) =>

@@ -33,6 +33,7 @@ import {
 import { RateLimit } from "./rate_limit.ts";
 import { Rejections } from "./rejections.ts";
 import { SourceRejections } from "./source_rejections.ts";
+import { routed } from "./topic_routing.ts";
 
 /** How the implementations of one connector are loaded. */
 export interface Implementation {
@@ -176,10 +177,11 @@ class WorkerHost {
   };
 
   async #openSource(open: OpenSource): Promise<void> {
-    const { origin, layout, streams, preview } = open;
+    const { origin, layout, streams, routing, preview } = open;
     const { openSource } = await this.#load<SourceModule>("source", open.connector);
-    this.#source = await openSource(open.config as never, {
-      ...this.#context(),
+    const context = this.#context();
+    const source = await openSource(open.config as never, {
+      ...context,
       layout,
       streams,
       preview,
@@ -188,6 +190,7 @@ class WorkerHost {
       progress: (progress) => this.#progress = progress,
       reject: this.#sourceRejections.reject,
     });
+    this.#source = routed(source, routing, { ...context, preview });
   }
 
   async #openSink(open: OpenSink): Promise<void> {

@@ -17,6 +17,7 @@ const batch = { cheap: false, maxRecords: 5000, maxBytes: 1_000_000, maxWaitMs: 
 /** A change source with a password, a port, a choice, and keys of an older version. */
 export const database = defineConnector({
   ...about,
+  category: "database_cdc",
   type: "postgres-cdc",
   aliases: { postgres: {} },
   config: z.strictObject({

@@ -1,0 +1,159 @@
+/**
+ * The topic that a source's records are published to, decided in the source's worker before any transform sees them:
+ * worker_host.ts wraps the source. What the keys of the file come to is topic_keys.ts's to say.
+ */
+import type { CheckReport, ConnectorContext, DiscoveredStream, Source } from "../connectors/contract.ts";
+import type { Batch, Position } from "../formats/data/batch.ts";
+import { ConnectorError, reportError } from "../formats/data/errors.ts";
+import { qualifiedName, type Stream } from "../formats/data/stream.ts";
+import type { Normalization } from "../formats/topic/normalization.ts";
+import { TopicBook } from "../formats/topic/topic_book.ts";
+import { topicProblem } from "../formats/topic/topic_name.ts";
+
+/** First of: the pattern for what is a table, the table's topic, the topic for all. Plain data. */
+export interface TopicRouting {
+  readonly pattern?: string;
+  readonly normalization: Normalization;
+  readonly tables: readonly RoutedTable[];
+  readonly topic?: string;
+}
+
+export interface RoutedTable {
+  /** Undefined: in every schema. */
+  readonly namespace?: string;
+  readonly name: string;
+  readonly topic: string;
+}
+
+type RoutingContext = Pick<ConnectorContext, "name" | "log" | "state"> & { readonly preview: boolean };
+
+/** The same source, whose streams know their topic; itself where nothing is routed. */
+export function routed(source: Source, routing: TopicRouting | undefined, context: RoutingContext): Source {
+  return routing === undefined ? source : new RoutedSource(source, routing, context);
+}
+
+/** The document that holds whose topic is whose. */
+const OWNERS = "topics";
+
+class RoutedSource implements Source {
+  readonly discover?: () => Promise<readonly DiscoveredStream[]>;
+  readonly #source: Source;
+  readonly #routing: TopicRouting;
+  readonly #context: RoutingContext;
+  readonly #book: TopicBook;
+  readonly #routes = new WeakMap<Stream, Stream>();
+
+  constructor(source: Source, routing: TopicRouting, context: RoutingContext) {
+    this.#source = source;
+    this.#routing = routing;
+    this.#context = context;
+    this.#book = this.#openBook((message) => context.log.warn(message));
+    if (source.discover) this.discover = () => source.discover!();
+  }
+
+  async *read(from: Position | undefined, signal: AbortSignal): AsyncIterable<Batch> {
+    if (!this.#context.preview) await this.#lookAhead();
+    for await (const batch of this.#source.read(from, signal)) yield await this.#route(batch);
+  }
+
+  acknowledge(position: Position): Promise<void> {
+    return this.#source.acknowledge(position);
+  }
+
+  async check(report: CheckReport): Promise<void> {
+    let failed = false;
+    await this.#source.check((finding) => {
+      failed ||= finding.status === "failed";
+      report(finding);
+    });
+    if (failed || this.#routing.pattern === undefined || !this.discover) return;
+    const collisions: string[] = [];
+    const book = this.#openBook((message) => collisions.push(message));
+    const name = "topic_routing";
+    try {
+      const streams = await this.discover();
+      const topics = new Set<string>();
+      for (const { stream } of streams) topics.add(await topicFor(stream, book));
+      for (const message of collisions) {
+        report({ name, status: "warning", message, hint: "Put more of their names into the pattern" });
+      }
+      report({ name, status: "ok", message: `${streams.length} tables become ${topics.size} topics` });
+    } catch (error) {
+      const { message, hint } = reportError(error);
+      report({ name, status: "failed", message, hint, blame: "config" });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#source[Symbol.asyncDispose]();
+  }
+
+  /** Tables that can't be told apart are better known at the start than at their first record. */
+  async #lookAhead(): Promise<void> {
+    if (this.#routing.pattern === undefined || !this.discover) return;
+    let streams: readonly DiscoveredStream[];
+    try {
+      streams = await this.discover();
+    } catch {
+      return; // reading meets the same trouble, and knows what to say of it
+    }
+    for (const { stream } of streams) await topicFor(stream, this.#book);
+  }
+
+  async #route(batch: Batch): Promise<Batch> {
+    let changes = false;
+    for (const stream of batch.streams) {
+      let to = this.#routes.get(stream);
+      if (to === undefined) this.#routes.set(stream, to = await this.#routeOf(stream));
+      changes ||= to !== stream;
+    }
+    return changes ? batch.withStreams((stream) => this.#routes.get(stream) ?? stream) : batch;
+  }
+
+  async #routeOf(stream: Stream): Promise<Stream> {
+    if (stream.topic !== undefined) return stream;
+    const { pattern, tables, topic } = this.#routing;
+    if (pattern !== undefined && (isTable(stream) || topic === undefined)) {
+      return { ...stream, topic: await topicFor(stream, this.#book) };
+    }
+    const chosen = tables.find((table) => isOf(table, stream))?.topic ?? topic;
+    return chosen === undefined ? stream : { ...stream, topic: chosen };
+  }
+
+  #openBook(warn: (message: string) => void): TopicBook {
+    const { state, name } = this.#context;
+    const { pattern, normalization } = this.#routing;
+    return new TopicBook({
+      pattern,
+      normalization,
+      source: name,
+      warn,
+      owners: {
+        get: async () => (await state.get(OWNERS) ?? {}) as Record<string, string>,
+        put: (owners) => state.put(OWNERS, owners),
+      },
+    });
+  }
+}
+
+/** @throws {ConnectorError} `config_topic_name` when what comes out can't be a topic */
+async function topicFor(stream: Stream, book: TopicBook): Promise<string> {
+  const topic = await book.topicOf(stream);
+  const problem = topicProblem(topic);
+  if (problem === undefined) return topic;
+  throw new ConnectorError(`Table "${qualifiedName(stream)}" has no topic: ${problem}`, {
+    code: "config_topic_name",
+    hint: "Change topic_routing or its normalization",
+  });
+}
+
+/** Messages and the like have neither. */
+function isTable({ columns, namespace }: Stream): boolean {
+  return columns !== undefined || namespace !== undefined;
+}
+
+function isOf({ namespace, name }: RoutedTable, stream: Stream): boolean {
+  return namespace === undefined
+    ? name === stream.name || name === qualifiedName(stream)
+    : namespace === stream.namespace && name === stream.name;
+}
