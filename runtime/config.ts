@@ -18,7 +18,7 @@ import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
 import { checkReferences } from "./references.ts";
 import { findConnector, type Role } from "./registry.ts";
 import { checkPart } from "./schema_check.ts";
-import { checkRouting, type RoutingKeys, routesTables, routingOf, selectionOf } from "./topic_keys.ts";
+import { checkRouting, routesTables, type RoutingKeys, routingOf, selectionOf } from "./topic_keys.ts";
 import type { TopicRouting } from "./topic_routing.ts";
 import type { VariableSources } from "./variables.ts";
 import { isMap, YamlDocument } from "./yaml_document.ts";

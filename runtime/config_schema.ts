@@ -243,7 +243,9 @@ export const pipelineFile = z.strictObject({
   settings: settings.prefault({}).describe("The program itself"),
   schema_registry: schemaRegistry.optional().describe("Schema registry; only mode disabled in this build"),
   distributed: distributed.optional().describe("Several processes as one; not in this build"),
-  broker: broker.optional().describe("Broker that sources with a topic publish to and sinks with topics read"),
+  broker: broker.optional().describe(
+    "Broker that sources with a topic publish to and sinks with topics read",
+  ),
   transforms: ANYTHING.optional().describe("Named transforms; not in this build"),
   plugins: ANYTHING.optional().describe("Connectors from elsewhere; not in this build"),
   secrets: ANYTHING.optional().describe("Secret stores; not in this build"),

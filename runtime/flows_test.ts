@@ -270,7 +270,7 @@ pipelines: { sources.a: { source: b, sink: broker.a } }`,
     [
       `broker: { address: x }
 sources: { ${source.replace("topic: t", "topic: t, topic_config: { replication_factor: 3 }")} }`,
-      ["2:79 The broker decides how many copies a topic has: remove it"],
+      ["2:81 The broker decides how many copies a topic has: remove it"],
     ],
   ];
   for (const [text, expected] of cases) assert.deepEqual(lines(read(text)), expected, text);

@@ -247,7 +247,10 @@ function batchLimits(sink: ConfiguredSink, { batch, batchOf }: SinkRole): BatchL
 }
 
 /** What the file says of brokers, for a connector of one: `source` is what feeds it, or itself. */
-function brokerSettings({ settings: { topic, retry } }: Config, { topic_config }: ConfiguredSource): BrokerSettings {
+function brokerSettings(
+  { settings: { topic, retry } }: Config,
+  { topic_config }: ConfiguredSource,
+): BrokerSettings {
   const { default_partitions, require_topic_exists, validate_existing } = topic ?? {};
   const given = {
     auto_create: topic_config?.auto_create ?? topic?.auto_create,
