@@ -29,12 +29,14 @@ export interface TransformDefinition<Config = unknown> {
     config: Record<string, unknown>,
   ) => { config: Record<string, unknown>; notes: string[] };
   /**
-   * Fills in what this machine knows, such as a key that stands in a variable. Called on the main thread before the
-   * schema, so that the worker needs no right to it. What it finds goes to keys that are marked secret.
+   * Fills in what this machine knows, such as a key that stands in a variable or the text of a file. Called on the
+   * main thread before the schema, so that the worker needs no right to it. What it finds goes to keys that are
+   * marked secret.
    */
   readonly completeConfig?: (
     config: Record<string, unknown>,
     env: (name: string) => string | undefined,
+    readFile: (path: string) => string,
   ) => { config: Record<string, unknown>; problems: { key: string; message: string; hint?: string }[] };
   /**
    * What the schema can't say: an expression that doesn't parse, a name that stands twice. The key is a path in the
