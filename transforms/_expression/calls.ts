@@ -4,11 +4,12 @@ import type { Stream } from "../../formats/data/stream.ts";
 import type { ColumnType, Row, Value } from "../../formats/data/value.ts";
 import { numberText, parseJson } from "../../formats/data/json_value.ts";
 import { isRow } from "../_shared/records.ts";
+import { currentTopic } from "../_shared/topics.ts";
 import { isSame } from "./compare.ts";
 import { type DateUnit, jsonPath } from "./functions.ts";
 import { microsText, parseInstant, unitsBetween } from "./instants.ts";
 import { absolute, divide } from "./numbers.ts";
-import { memberReader, type Read, topicOf, valueAt } from "./paths.ts";
+import { memberReader, type Read, valueAt } from "./paths.ts";
 
 /** An argument: how it is read, what is known of it. */
 export interface Argument {
@@ -42,7 +43,7 @@ export function compileCall(
     case "database":
       return { read: () => stream.database, type: TEXT };
     case "topic": {
-      const topic = topicOf(stream);
+      const topic = currentTopic(stream);
       return { read: () => topic, type: TEXT };
     }
     case "header":

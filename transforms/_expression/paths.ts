@@ -1,6 +1,6 @@
 /** Where a path leads in a record: the closures that read it, and the type that a stream's columns give it. */
 import type { DataRecord } from "../../formats/data/record.ts";
-import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import type { Stream } from "../../formats/data/stream.ts";
 import type { ColumnType, Row, Value } from "../../formats/data/value.ts";
 import { isRow } from "../_shared/records.ts";
 import type { Root } from "./syntax.ts";
@@ -125,9 +125,4 @@ export function pathType(
       : undefined;
   }
   return type;
-}
-
-/** The topic of a stream as far as it is decided, else the name that a broker's topic is made of. */
-export function topicOf(stream: Stream): string {
-  return stream.topic ?? qualifiedName(stream);
 }
