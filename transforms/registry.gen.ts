@@ -8,8 +8,8 @@ interface Module {
 /** The definition of every transform of this build, by type; each loads when it is called. */
 export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   extract_new_record_state: () => import("./extract_new_record_state/definition.ts"),
+  filter: () => import("./filter/definition.ts"),
   javascript: () => import("./javascript/definition.ts"),
-  mask_field: () => import("./mask_field/definition.ts"),
   regex_router: () => import("./regex_router/definition.ts"),
   replace_field: () => import("./replace_field/definition.ts"),
 };

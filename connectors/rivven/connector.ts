@@ -39,8 +39,6 @@ const auth = z.strictObject({
   ),
   username: z.string().min(1).describe("The user"),
   password: z.string().describe("Its password").meta({ secret: true }),
-  token: z.string().refine(() => false, "The broker has no login by token: give username and password")
-    .optional().describe("Not possible: the broker has no login by token").meta({ secret: true }),
 });
 
 const retry = z.strictObject({
@@ -205,6 +203,15 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
       if (config[key] !== off) problems.push({ key, message: why, hint: `Remove ${key}` });
       delete config[key];
     }
+    if (isMap(config.auth) && "token" in config.auth) {
+      const { token: _, ...auth } = config.auth;
+      config.auth = auth;
+      problems.push({
+        key: "auth",
+        message: "The broker has no login by token",
+        hint: "Give username and password, and remove token",
+      });
+    }
     const isSource = config.topics !== undefined;
     for (const key of isSource ? SINK_KEYS : SOURCE_KEYS) {
       if (config[key] === undefined) continue;
@@ -246,3 +253,7 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
 });
 
 export default definition;
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,176 @@
+/**
+ * Flows through the broker that no pipeline names: sources with a topic, sinks with topics, in one file and one
+ * program, while it is killed.
+ */
+import assert from "node:assert/strict";
+import { requireServer } from "../servers/missing.ts";
+import { startPostgres } from "../servers/postgres.ts";
+import { type Rivvend, startRivvend } from "../servers/rivvend.ts";
+import { Program, runProgram, scratch } from "./program.ts";
+
+interface Line {
+  readonly op?: string;
+  readonly after: { readonly id: number; readonly n: number } | null;
+  readonly source: { readonly table: string; readonly lane: string; readonly order: string };
+}
+
+function lines(path: string): Line[] {
+  try {
+    return Deno.readTextFileSync(path).split("\n").slice(0, -1).map((line) => JSON.parse(line));
+  } catch {
+    return [];
+  }
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 90_000;
+  while (!await holds()) {
+    if (performance.now() > deadline) throw new Error(`It took longer than 90 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** How many messages a topic holds. */
+async function count(broker: Rivvend, topic: string): Promise<number> {
+  await using client = broker.client();
+  let messages = 0;
+  for (let partition = 0; partition < (await client.partitions(topic) ?? 0); partition++) {
+    const { earliest, latest } = await client.offsets(topic, partition);
+    messages += latest - earliest;
+  }
+  return messages;
+}
+
+Deno.test("generated records go to a topic and from there into a file, and the group's offsets follow", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  using dir = scratch();
+  dir.write(
+    "connect.yaml",
+    `
+version: "1.0"
+settings: { state_dir: state, topic: { default_partitions: 4 } }
+broker: { bootstrap_servers: "${broker.address}" }
+sources:
+  demo-data:
+    connector: datagen
+    topic: demo-events
+    config: { pattern: users, max_events: 500, events_per_second: 0, seed: 42, cdc_mode: true }
+sinks:
+  files:
+    connector: file
+    topics: ["demo-*"]
+    config: { path: "out/{stream}.jsonl" }
+`,
+  );
+  const planned = await runProgram(["plan"], { cwd: dir.path });
+  assert.equal(planned.code, 0, planned.stderr);
+  assert.match(planned.stdout, /^sources\.demo-data {2}demo-data datagen → broker\.demo-data rivven$/m);
+  assert.match(planned.stdout, /^sinks\.files {2}broker\.files rivven → files file$/m);
+  assert.match(planned.stdout, /consumer_group: connect-files$/m);
+  const checked = await runProgram(["check"], { cwd: dir.path });
+  assert.equal(checked.code, 0, checked.stderr + checked.stdout);
+
+  await using program = new Program(["run"], { cwd: dir.path });
+  await until("500 lines", () => lines(`${dir.path}/out/datagen.jsonl`).length === 500);
+  const { code, stderr } = await program.stop();
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /sources\.demo-data.*finished: 500 records durable/);
+  assert.equal(await count(broker, "demo-events"), 500);
+  await using client = broker.client();
+  assert.equal(await client.partitions("demo-events"), 4);
+  let committed = 0;
+  for (let partition = 0; partition < 4; partition++) {
+    committed += await client.committed("connect-files", "demo-events", partition) ?? 0;
+  }
+  assert.equal(committed, 500);
+});
+
+Deno.test("each table goes to its own topic and from there into a file; killed again and again, no change is lost", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using pg = await startPostgres();
+  await pg.query('CREATE TABLE "UserProfiles" (id int PRIMARY KEY, n int)');
+  await pg.query("CREATE TABLE dbo_orders (id int PRIMARY KEY, n int)");
+  await pg.query("CREATE TABLE notes (id int PRIMARY KEY, n int)");
+  await pg.query('INSERT INTO "UserProfiles" SELECT i, 0 FROM generate_series(1, 200) i');
+  using dir = scratch();
+  dir.write(
+    "connect.yaml",
+    `
+version: "1.0"
+settings:
+  state_dir: state
+  retry: { max_retries: 1000, initial_backoff_ms: 20, max_backoff_ms: 200 }
+broker: { address: "${broker.address}", metadata_refresh_ms: 200 }
+sources:
+  shop:
+    connector: postgres-cdc
+    topic: cdc.default
+    topic_config: { partitions: 2 }
+    config:
+      host: 127.0.0.1
+      port: ${pg.port}
+      database: postgres
+      user: postgres
+      password: "\${PGPASSWORD}"
+      topic_routing: "cdc.{schema}.{table}"
+      normalization: { case_conversion: snake_case, strip_prefixes: ["dbo_"] }
+sinks:
+  files:
+    connector: file
+    topics: [{ pattern: "cdc[.]public[.].*" }]
+    consumer_group: files
+    start_offset: earliest
+    config: { path: "out/{stream}.jsonl" }
+`,
+  );
+  const options = { cwd: dir.path, env: { PGPASSWORD: pg.password } };
+  const ROUNDS = 8;
+  for (let round = 1; round <= ROUNDS; round++) {
+    await using program = new Program(["run"], options);
+    await program.says("broker.files → files");
+    for (let i = 0; i < 10; i++) {
+      await pg.query(
+        `INSERT INTO dbo_orders SELECT ${round * 1000 + i * 10} + i, ${round} FROM generate_series(0, 9) i`,
+      );
+      await pg.query(`UPDATE "UserProfiles" SET n = n + 1 WHERE id BETWEEN ${i * 10 + 1} AND ${i * 10 + 10}`);
+      await pg.query(`INSERT INTO notes VALUES (${round * 100 + i}, ${round})`);
+      await new Promise((resolve) => setTimeout(resolve, 10 + round * 7));
+    }
+    program.kill("SIGKILL");
+    const { stderr } = await program.ended;
+    assert.doesNotMatch(stderr, /ERROR/, stderr);
+  }
+  await using program = new Program(["run"], options);
+  const file = (table: string) => lines(`${dir.path}/out/${table}.jsonl`);
+  await until(
+    "every order",
+    () => new Set(file("dbo_orders").map(({ after }) => after!.id)).size === ROUNDS * 100,
+  );
+  await until("every note", () => new Set(file("notes").map(({ after }) => after!.id)).size === ROUNDS * 10);
+  const newest = () => new Map(file("UserProfiles").map(({ after }) => [after!.id, after!.n]));
+  await until(
+    "the last update of every profile",
+    () => newest().size === 200 && [...newest()].every(([id, n]) => n === (id <= 100 ? ROUNDS : 0)),
+  );
+  const { code, stderr } = await program.stop();
+  assert.equal(code, 0, stderr);
+
+  await using client = broker.client();
+  assert.deepEqual((await client.topics()).sort(), [
+    "cdc.public.notes",
+    "cdc.public.orders",
+    "cdc.public.user_profiles",
+  ]);
+  assert.equal(await client.partitions("cdc.public.orders"), 2);
+  for (
+    const [table, topic] of [["dbo_orders", "orders"], ["notes", "notes"], ["UserProfiles", "user_profiles"]]
+  ) {
+    const places = file(table).map(({ source: { lane, order } }) => `${lane} ${order}`);
+    assert.ok(places.every((place) => place.startsWith(`cdc.public.${topic}/`)), topic);
+    // What the broker has is in the file once.
+    assert.equal(new Set(places).size, places.length, topic);
+    assert.equal(places.length, await count(broker, `cdc.public.${topic}`), topic);
+  }
+});
