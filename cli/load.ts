@@ -9,6 +9,8 @@ import { BROKER_CONNECTOR } from "../runtime/flows.ts";
 import { makePlan, type Plan, type PlanSettings } from "../runtime/plan.ts";
 import type { Problem } from "../runtime/problem.ts";
 import { loadDefinitions } from "../runtime/registry.ts";
+import { loadTransforms } from "../runtime/transform_registry.ts";
+import type { TransformDefinition } from "../transforms/contract.ts";
 import type { Arguments } from "./command.ts";
 import type { Output } from "./output.ts";
 import type { Style } from "./style.ts";
@@ -59,13 +61,14 @@ export async function readPipelineText(args: Arguments): Promise<PipelineText> {
 /** Parses and checks it, with the variables and files of this machine. */
 export function parsePipeline(
   { file, text }: PipelineText,
-  definitions: readonly ConnectorDefinition[],
+  definitions: Definitions,
   unsetVariables: "error" | "warning",
   args: Arguments,
 ): ReadResult {
   return readConfig(text, {
     file,
-    definitions,
+    definitions: definitions.connectors,
+    transforms: definitions.transforms,
     unsetVariables,
     env: (name) => Deno.env.get(name),
     readFile: (path) => Deno.readTextFileSync(path),
@@ -101,6 +104,19 @@ export function definitionsFor({ text }: PipelineText): Promise<readonly Connect
   return loadDefinitions(/\bbroker\b/.test(text) ? [...named, BROKER_CONNECTOR] : named);
 }
 
+/** What a file's text may name, described. */
+export interface Definitions {
+  readonly connectors: readonly ConnectorDefinition[];
+  readonly transforms: readonly TransformDefinition[];
+}
+
+/** The definitions of the transforms that a file may name; a file without any costs nothing. */
+export function transformsFor({ text }: PipelineText): Promise<readonly TransformDefinition[]> {
+  return loadTransforms(MAY_TRANSFORM.test(text) ? undefined : []);
+}
+
+const MAY_TRANSFORM = /\btransforms\b|\bcdc_features\b|\bcolumn_(?:filters|masks)\b/;
+
 export interface Loaded {
   readonly config: Config;
   readonly plan: Plan;
@@ -129,7 +145,9 @@ export async function examine(
 ): Promise<Examined> {
   const text = given ?? await readPipelineText(args);
   const definitions = await definitionsFor(text);
-  const { config, problems, secrets } = parsePipeline(text, definitions, unsetVariables, args);
+  const transforms = await transformsFor(text);
+  const both = { connectors: definitions, transforms };
+  const { config, problems, secrets } = parsePipeline(text, both, unsetVariables, args);
   output.addSecrets(secrets);
   const planned = config && makePlan(config, definitions, { settings: settingsFrom(args) });
   output.addSecrets(planned?.plan?.secrets ?? []);

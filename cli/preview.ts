@@ -38,9 +38,14 @@ export async function run(args: Arguments, output: Output): Promise<number> {
   });
   try {
     // The first flow's streams and layout, so that what is seen is what that sink would get.
-    const { streams } = source.flows[0];
-    const flows = [{ port: port1, streams, eventsPerSecond: 0 }];
-    await remote.call("startSource", { from: undefined, flows, eventsPerSecond: 0 }, [port1]);
+    const { streams, transforms } = source.flows[0];
+    const start = {
+      from: undefined,
+      flows: [{ port: port1, streams, transforms, eventsPerSecond: 0 }],
+      transforms: source.transforms,
+      eventsPerSecond: 0,
+    };
+    await remote.call("startSource", start, [port1]);
     const timeoutMs = args.number("timeout") ?? DEFAULT_TIMEOUT_MS;
     await Promise.race([systemClock.sleep(timeoutMs, enough.signal), failed.promise]);
     if (!enough.signal.aborted) {

@@ -21,6 +21,8 @@ export interface PlannedTransform {
   readonly predicate?: PlannedPredicate;
   /** What becomes of a record that it can't handle; undefined: what the flow says. */
   readonly onError?: OnError | "pass";
+  /** It hides something. */
+  readonly protects: boolean;
   /** The dead letter of such a record holds no row: this transform, or one behind it, hides something. */
   readonly withoutRow: boolean;
 }
@@ -65,4 +67,40 @@ export function* transformsOf(steps: readonly PlannedStep[]): Iterable<PlannedTr
       yield* transformsOf(step.otherwise);
     }
   }
+}
+
+/** A flow's own chain: where a transform says nothing about records that it can't handle, the flow does. */
+export function forFlow(steps: readonly PlannedStep[]): readonly PlannedStep[] {
+  return hidingRows(steps, false);
+}
+
+/** A source's chain: several flows share it, so that without a word of its own a transform stops. */
+export function forSource(
+  steps: readonly PlannedStep[],
+  flows: readonly { readonly transforms: readonly PlannedStep[] }[],
+): readonly PlannedStep[] {
+  const behind = flows.some(({ transforms }) => protectsAny(transforms));
+  return hidingRows(steps, behind, "stop");
+}
+
+/** @param behind something behind these steps hides a part of the row, which a dead letter must not hold either */
+function hidingRows(
+  steps: readonly PlannedStep[],
+  behind: boolean,
+  onError?: OnError,
+): readonly PlannedStep[] {
+  return steps.toReversed().map((step): PlannedStep => {
+    const hides = behind;
+    behind ||= protectsAny([step]);
+    if (step.kind === "fork") {
+      const then = hidingRows(step.then, hides, onError);
+      return { ...step, then, otherwise: hidingRows(step.otherwise, hides, onError) };
+    }
+    const decided = step.onError ?? onError;
+    return { ...step, withoutRow: step.protects || hides, ...(decided ? { onError: decided } : {}) };
+  }).toReversed();
+}
+
+function protectsAny(steps: readonly PlannedStep[]): boolean {
+  return [...transformsOf(steps)].some(({ protects }) => protects);
 }

@@ -3,6 +3,7 @@
  * the files are handed in. `validate`, `plan` and `run` all start here; plan.ts makes the Plan of the Config.
  */
 import type { ConnectorDefinition, Machine } from "../connectors/contract.ts";
+import type { TransformDefinition } from "../transforms/contract.ts";
 import {
   type PipelineEntry,
   type PipelineFile,
@@ -18,6 +19,7 @@ import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
 import { checkReferences } from "./references.ts";
 import { findConnector, type Role } from "./registry.ts";
 import { checkPart } from "./schema_check.ts";
+import { type ConfiguredTransforms, readTransforms } from "./transforms_of_file.ts";
 import { checkRouting, routesTables, type RoutingKeys, routingOf, selectionOf } from "./topic_keys.ts";
 import type { TopicRouting } from "./topic_routing.ts";
 import type { VariableSources } from "./variables.ts";
@@ -30,6 +32,8 @@ export interface Config {
   readonly sources: readonly ConfiguredSource[];
   readonly sinks: readonly ConfiguredSink[];
   readonly pipelines: readonly ConfiguredPipeline[];
+  /** What records meet on their way; it stands at sources, sinks and pipelines. */
+  readonly transforms: ConfiguredTransforms;
   /** Every secret that stands in it, in clear, so that nothing that is printed holds one. */
   readonly secrets: readonly string[];
   /** Knows the lines, and hides values of variables in messages. */
@@ -56,6 +60,8 @@ export interface ReadOptions extends VariableSources {
   /** The name of the file, for messages. */
   readonly file: string;
   readonly definitions: readonly ConnectorDefinition[];
+  /** Transforms that the file may name; none when left out. */
+  readonly transforms?: readonly TransformDefinition[];
   /** The permission bits of a file; without it no file has any. */
   readonly fileMode?: Machine["fileMode"];
   /** What a variable without value and default is, and a `${file:…}` that can't be read. */
@@ -126,11 +132,22 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
   refuseNotBuilt(document, report);
   const sources = connectors("source");
   const sinks = connectors("sink");
+  const transforms = readTransforms(document, {
+    definitions: options.transforms ?? [],
+    connectors: options.definitions,
+    allowUnknownKeys: options.allowUnknownKeys ?? false,
+    env: options.env,
+    readFile: options.readFile,
+    secrets,
+    report,
+  });
   checkReferences(document, report);
   checkFlows(document, report);
   if (file === undefined) return result();
   const flows = implicitFlows(file, document, { definitions: options.definitions, report });
-  if (sources === undefined || sinks === undefined || flows === undefined) return result();
+  if (sources === undefined || sinks === undefined || flows === undefined || transforms === undefined) {
+    return result();
+  }
   return result({
     file: options.file,
     settings: file.settings,
@@ -146,6 +163,7 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
       ...Object.entries(file.pipelines ?? {}).map(([name, entry]) => ({ ...entry, name })),
       ...flows.pipelines,
     ],
+    transforms,
     secrets: [...secrets],
     document,
   });

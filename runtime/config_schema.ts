@@ -38,7 +38,9 @@ const either = {
   mode: z.enum(["singleton", "scalable", "partitioned"]).optional()
     .describe("How several processes share it; only singleton in this build"),
   tasks_max: z.int().min(1).optional().describe("Number of instances; only 1 in this build"),
-  transforms: z.array(ANYTHING).optional().describe("Transforms; not in this build"),
+  transforms: z.array(ANYTHING).optional().describe(
+    "What all records that it reads, or is to write, go through: names under transforms, or {type, config}",
+  ),
   dead_letter_topic: z.string().optional().describe("Topic for rejected records; not in this build"),
   schema_registry_url: z.string().optional().describe("Schema registry; not in this build"),
 };
@@ -138,7 +140,9 @@ const pipeline = z.strictObject({
     .describe(
       "Streams it takes: names, globs with * and ?, or /regular expressions/; empty: all of the source",
     ),
-  transforms: z.array(ANYTHING).optional().describe("Transforms; not in this build"),
+  transforms: z.array(ANYTHING).optional().describe(
+    "What its records go through: names under transforms, or {type, config}",
+  ),
   enabled: z.boolean().default(true).describe("false: it is not run"),
   settings: z.strictObject({
     rate_limit: z.union([count, pipelineRate]).default(0).describe("Most records per second; 0: no limit"),
@@ -246,7 +250,8 @@ export const pipelineFile = z.strictObject({
   broker: broker.optional().describe(
     "Broker that sources with a topic publish to and sinks with topics read",
   ),
-  transforms: ANYTHING.optional().describe("Named transforms; not in this build"),
+  transforms: ANYTHING.optional().describe("Transforms by name, for the lists of transforms"),
+  predicates: ANYTHING.optional().describe("Predicates by name, for transforms"),
   plugins: ANYTHING.optional().describe("Connectors from elsewhere; not in this build"),
   secrets: ANYTHING.optional().describe("Secret stores; not in this build"),
 });

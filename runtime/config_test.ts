@@ -215,7 +215,6 @@ settings:
     '12:22 "snapshot_mode" must be one of initial, never, not "initially"',
     '13:12 "tls" must be true or false, not a number',
     '14:7 Unknown key "streams"',
-    '15:7 Unknown key "transforms"',
     '16:21 "type" must be one of password, key, not "kee"',
     '17:14 "hosts" must be text or a list',
     '19:9 Missing key "name"',
@@ -246,7 +245,6 @@ settings:
   assert.equal(hint("sources.shop.host"), '"host" belongs under "config"');
   assert.equal(hint("sources.shop.config.dtabase"), 'Did you mean "database"?');
   assert.equal(hint("sources.shop.config.streams"), '"streams" belongs beside "config", not into it');
-  assert.equal(hint("sources.shop.config.transforms"), '"transforms" is not in this build yet; remove it');
   assert.equal(hint("sources.shop.config.snapshot_mode"), 'Did you mean "initial"?');
   assert.equal(hint("sources.shop.config.host"), "Address of the server");
   assert.equal(hint("sources.shop.config.auth.type"), 'Did you mean "key"?');
@@ -504,7 +502,6 @@ Deno.test("readConfig() refuses by name what this build can't do, and accepts it
   const base = withConfig("");
   const into = (section: string, keys: string) => base.replace(section, `${section}\n${keys}`);
   const refused: [string, string][] = [
-    [base + "transforms: { t: { type: filter } }\n", "transforms"],
     [base + "plugins: { x: {} }\n", "plugins"],
     [base + "secrets: { vault: {} }\n", "secrets"],
     [base + "schema_registry: { mode: external, external: { url: x } }\n", "schema_registry"],
@@ -515,7 +512,6 @@ Deno.test("readConfig() refuses by name what this build can't do, and accepts it
     [base + "settings: { metrics: { enabled: true } }\n", "settings.metrics.enabled"],
     [base + "settings: { telemetry: { enabled: true } }\n", "settings.telemetry.enabled"],
     [base + "settings: { admin: { token: x } }\n", "settings.admin"],
-    [into("  shop:", "    transforms: [{ type: x }]"), "transforms"],
     [into("  shop:", "    dead_letter_topic: x"), "dead_letter_topic"],
     [into("  shop:", "    schema_registry_url: x"), "schema_registry_url"],
     [into("  shop:", "    tasks_max: 2"), "tasks_max"],
@@ -526,7 +522,6 @@ Deno.test("readConfig() refuses by name what this build can't do, and accepts it
       base.replace("{ path: out } }", "{ path: out }, rate_limit: { burst_capacity: 1 } }"),
       "rate_limit.burst_capacity",
     ],
-    [base.replace("sink: out }", "sink: out, transforms: [a] }"), "transforms"],
     [
       base.replace("sink: out }", "sink: out, settings: { dead_letter_topic: t } }"),
       "settings.dead_letter_topic",

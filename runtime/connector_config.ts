@@ -17,6 +17,7 @@ import {
 import { checkPart } from "./schema_check.ts";
 import { routesTables, withoutRouting } from "./topic_keys.ts";
 import { didYouMean } from "./suggest.ts";
+import { transformKeysIn } from "./transforms_of_file.ts";
 import { isMap, type YamlDocument } from "./yaml_document.ts";
 
 /** The connector that the entry at `entry` names, if it has this side; else a problem, and undefined. */
@@ -114,7 +115,7 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
     allowUnknownKeys: options.allowUnknownKeys,
     hintForKey: (key, path) => {
       if (path.length > 1) return undefined;
-      if (options.entryKeys().includes(key) && key !== "transforms") {
+      if (options.entryKeys().includes(key)) {
         return `"${key}" belongs beside "config", not into it`;
       }
       return notBuiltInConfig(key);
@@ -122,6 +123,7 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
     prepare: (part) => {
       if (part === null || part === undefined) part = {};
       if (!isMap(part)) return part;
+      for (const key of transformKeysIn(definition, entry)) delete part[key];
       if (routesTables(definition)) part = withoutRouting(part as Record<string, unknown>);
       const own = part as Record<string, unknown>;
       const upgraded = definition.upgradeConfig?.(own) ?? { config: own, notes: [] };

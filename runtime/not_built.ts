@@ -15,12 +15,10 @@ interface Refusal {
 
 const is = (off: unknown) => (value: unknown) => value === off;
 
-const TRANSFORMS = "Remove it; records reach the sink as the source gives them";
 const DEAD_LETTERS = "Remove it; on_error: dead_letter keeps rejected records in settings.state_dir";
 const REGISTRY = "Remove it; records are written as JSON without a schema id";
 
 const REFUSALS: readonly Refusal[] = [
-  { path: ["transforms"], hint: TRANSFORMS },
   { path: ["plugins"], hint: "Use a connector that `rivven-connect spec` lists" },
   { path: ["secrets"], hint: "Use ${NAME} or ${file:/path} where the secret is needed" },
   {
@@ -44,7 +42,6 @@ const REFUSALS: readonly Refusal[] = [
   { path: ["settings", "metrics", "enabled"], off: is(false), hint: "Write enabled: false" },
   { path: ["settings", "telemetry", "enabled"], off: is(false), hint: "Write enabled: false" },
   ...["sources", "sinks"].flatMap((section): Refusal[] => [
-    { path: [section, "*", "transforms"], hint: TRANSFORMS },
     { path: [section, "*", "dead_letter_topic"], hint: DEAD_LETTERS },
     { path: [section, "*", "schema_registry_url"], hint: REGISTRY },
     { path: [section, "*", "tasks_max"], off: is(1), hint: "Remove it; each connector runs once" },
@@ -65,7 +62,6 @@ const REFUSALS: readonly Refusal[] = [
     off: is(0),
     hint: "Remove it; events_per_second limits the rate",
   },
-  { path: ["pipelines", "*", "transforms"], hint: TRANSFORMS },
   { path: ["pipelines", "*", "settings", "dead_letter_topic"], hint: DEAD_LETTERS },
   {
     path: ["pipelines", "*", "settings", "rate_limit", "burst_capacity"],
@@ -76,9 +72,6 @@ const REFUSALS: readonly Refusal[] = [
 
 /** Keys of CDC configs that are to come: a hint for a connector that doesn't know them. */
 const LATER_IN_CONFIG = [
-  "transforms",
-  "cdc_features",
-  "column_filters",
   "health",
 ];
 

@@ -12,6 +12,7 @@ import type {
   StreamSelection,
 } from "../connectors/contract.ts";
 import type { Layout } from "../formats/data/envelope.ts";
+import { forFlow, forSource, type PlannedStep } from "./chain_plan.ts";
 import type {
   Config,
   ConfiguredConnector,
@@ -63,6 +64,8 @@ export interface PlannedSource extends PlannedConnector {
   /** Which topics its records go to; undefined: the sinks' own keys say it. */
   readonly routing?: TopicRouting;
   readonly eventsPerSecond: number;
+  /** What all its records go through, in order. */
+  readonly transforms: readonly PlannedStep[];
   readonly flows: readonly PlannedFlow[];
 }
 
@@ -73,6 +76,8 @@ export interface PlannedFlow {
   readonly layout: Layout;
   /** Patterns of streams it takes; empty: all of the source. */
   readonly streams: readonly string[];
+  /** What its records go through behind the source's own transforms, in order. */
+  readonly transforms: readonly PlannedStep[];
   /** 0: as fast as possible. */
   readonly eventsPerSecond: number;
   readonly onError: "skip" | "stop" | "dead_letter";
@@ -168,6 +173,7 @@ export function makePlan(
       streams: source.streams,
       ...(source.routing ? { routing: source.routing } : {}),
       eventsPerSecond: source.rate_limit?.events_per_second ?? 0,
+      transforms: forSource(config.transforms.sources.get(source.name) ?? [], flows),
       flows,
     };
   }
@@ -185,6 +191,10 @@ export function makePlan(
       sink: planConnector(sink, "sink", sinkDefinition, source),
       layout: layoutOf(source, sink, sinkDefinition.sink!, config.document, report),
       streams: pipeline.streams,
+      transforms: forFlow([
+        ...config.transforms.pipelines.get(pipeline.name) ?? [],
+        ...config.transforms.sinks.get(sink.name) ?? [],
+      ]),
       eventsPerSecond: slower(
         typeof rate_limit === "number" ? rate_limit : rate_limit.events_per_second,
         sink.rate_limit?.events_per_second ?? 0,

@@ -60,6 +60,7 @@ pipelines: { p: { source: shop, sink: out } }
       permissions: { net: ["db:5432"], read: [], write: [], env: [], sys: [] },
       layout: "standard",
       streams: [],
+      transforms: [],
       eventsPerSecond: 0,
       flows: [{
         name: "p",
@@ -72,6 +73,7 @@ pipelines: { p: { source: shop, sink: out } }
         },
         layout: "standard",
         streams: [],
+        transforms: [],
         eventsPerSecond: 0,
         onError: "stop",
         deadLetterMaxRatio: 0.5,

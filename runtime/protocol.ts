@@ -13,6 +13,7 @@ import type { Origin, Position } from "../formats/data/batch.ts";
 import type { Layout } from "../formats/data/envelope.ts";
 import type { ErrorReport } from "../formats/data/errors.ts";
 import type { Json } from "../formats/data/value.ts";
+import type { PlannedStep } from "./chain_plan.ts";
 import type { Marks } from "./checkpoint.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { Flushed } from "./pipeline.ts";
@@ -59,6 +60,15 @@ export interface OpenSink extends OpenCommon {
 export interface FlowStart {
   readonly port: MessagePort;
   readonly streams: readonly string[];
+  readonly transforms: readonly PlannedStep[];
+  readonly eventsPerSecond: number;
+}
+
+/** What starts the reading of a source, with the transforms that all its flows share. */
+export interface SourceStart {
+  readonly from: Position | undefined;
+  readonly flows: readonly FlowStart[];
+  readonly transforms: readonly PlannedStep[];
   readonly eventsPerSecond: number;
 }
 
@@ -67,10 +77,7 @@ export interface Calls {
   open: { args: OpenSource | OpenSink; result: void };
   check: { args: undefined; result: readonly CheckFinding[] };
   discover: { args: undefined; result: readonly DiscoveredStream[] };
-  startSource: {
-    args: { from: Position | undefined; flows: readonly FlowStart[]; eventsPerSecond: number };
-    result: void;
-  };
+  startSource: { args: SourceStart; result: void };
   startSink: { args: { port: MessagePort; marks: Marks }; result: void };
   acknowledge: { args: Position; result: void };
   flush: { args: undefined; result: Flushed };

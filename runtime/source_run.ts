@@ -104,15 +104,15 @@ class SourceRun implements AsyncDisposable {
     const starts: FlowStart[] = [];
     for (const { plan, remote } of this.#flows) {
       const { port1, port2 } = new MessageChannel();
-      const { streams, eventsPerSecond } = plan;
-      starts.push({ port: port1, streams, eventsPerSecond });
+      const { streams, transforms, eventsPerSecond } = plan;
+      starts.push({ port: port1, streams, transforms, eventsPerSecond });
       await this.#orFail(
         remote.call("startSink", { port: port2, marks: checkpoints.marks(plan.name) }, [port2]),
       );
     }
     const from = checkpoints.position(this.#plan.name, this.#plan.connector);
-    const { eventsPerSecond } = this.#plan;
-    const args = { from, flows: starts, eventsPerSecond };
+    const { transforms, eventsPerSecond } = this.#plan;
+    const args = { from, flows: starts, transforms, eventsPerSecond };
     await this.#orFail(this.#source.call("startSource", args, starts.map(({ port }) => port)));
   }
 

@@ -1,5 +1,6 @@
-/** The one worker entry point: every connector of this build, loaded when it is asked for. */
-import { implementations } from "../connectors/implementations.gen.ts";
+/** The one worker entry point: every connector and transform of this build, loaded when it is asked for. */
+import { implementations as connectors } from "../connectors/implementations.gen.ts";
+import { implementations as transforms } from "../transforms/implementations.gen.ts";
 import { serveWorker } from "./worker_host.ts";
 
-serveWorker(implementations);
+serveWorker({ connectors, transforms });

@@ -17,17 +17,21 @@ import { BufferPool } from "../formats/data/buffer_pool.ts";
 import { ConnectorError, errorFromReport, reportError } from "../formats/data/errors.ts";
 import { streamMatcher } from "../formats/data/stream_pattern.ts";
 import type { Json } from "../formats/data/value.ts";
+import { type Chain, openChain } from "./chain.ts";
+import type { PlannedStep } from "./chain_plan.ts";
 import { systemClock } from "./clock.ts";
+import { conditionTest } from "./condition.ts";
 import { explainDenial, probe, seal } from "./confinement.ts";
 import { PortReceiver, PortSender } from "./data_port.ts";
 import { armFailpoint } from "./failpoint.ts";
-import { runSource, SinkEnd } from "./pipeline.ts";
+import { type FlowOutput, runSource, SinkEnd } from "./pipeline.ts";
 import {
   type Calls,
   type FromWorker,
   type OpenSink,
   type OpenSource,
   PROTOCOL_VERSION,
+  type SourceStart,
   type ToWorker,
 } from "./protocol.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -47,8 +51,14 @@ const scope = self as unknown as {
   close(): void;
 };
 
+/** What a worker can load. */
+export interface Implementations {
+  readonly connectors: Readonly<Record<string, Implementation>>;
+  readonly transforms: Readonly<Record<string, () => Promise<unknown>>>;
+}
+
 /** Serves the main thread until it closes this worker. */
-export function serveWorker(implementations: Readonly<Record<string, Implementation>>): void {
+export function serveWorker(implementations: Implementations): void {
   const worker = new WorkerHost(implementations);
   scope.onmessage = ({ data }) => worker.receive(data);
   scope.postMessage({ kind: "ready" });
@@ -57,7 +67,7 @@ export function serveWorker(implementations: Readonly<Record<string, Implementat
 type Handlers = { [M in keyof Calls]: (args: Calls[M]["args"]) => Promise<Calls[M]["result"]> };
 
 class WorkerHost {
-  readonly #implementations: Readonly<Record<string, Implementation>>;
+  readonly #implementations: Implementations;
   #name = "";
   #role: "source" | "sink" = "source";
   #source: Source | undefined;
@@ -68,7 +78,8 @@ class WorkerHost {
   readonly #sourceRejections = new SourceRejections();
   readonly #stop = new AbortController();
   readonly #pool = new BufferPool();
-  #senders: PortSender[] = [];
+  readonly #senders: PortSender[] = [];
+  readonly #chains: Chain[] = [];
   #heartbeat: ReturnType<typeof setInterval> | undefined;
 
   readonly #puts = new Map<number, PromiseWithResolvers<void>>();
@@ -79,7 +90,7 @@ class WorkerHost {
   readonly #counters: Record<string, number> = {};
   readonly #gauges: Record<string, number> = {};
 
-  constructor(implementations: Readonly<Record<string, Implementation>>) {
+  constructor(implementations: Implementations) {
     this.#implementations = implementations;
   }
 
@@ -123,23 +134,7 @@ class WorkerHost {
       return findings;
     },
     discover: async () => await this.#source!.discover?.() ?? [],
-    startSource: ({ from, flows, eventsPerSecond }) => {
-      const { signal } = this.#stop;
-      const outputs = flows.map(({ port, streams, eventsPerSecond }) => ({
-        sender: new PortSender(port, this.#pool),
-        takes: streams.length > 0 ? streamMatcher(streams) : undefined,
-        rate: new RateLimit(eventsPerSecond, systemClock),
-      }));
-      this.#senders = outputs.map(({ sender }) => sender);
-      const rate = new RateLimit(eventsPerSecond, systemClock);
-      const onRead = (batch: { length: number; bytes: Uint8Array }) => {
-        this.#records += batch.length;
-        this.#bytes += batch.bytes.length;
-      };
-      const rejections = this.#sourceRejections;
-      this.#watch(runSource({ source: this.#source!, from, signal, rate, outputs, rejections, onRead }));
-      return Promise.resolve();
-    },
+    startSource: (start) => this.#startSource(start),
     startSink: ({ port, marks }) => {
       const { layout, limits } = this.#open as OpenSink;
       this.#end = new SinkEnd({
@@ -172,6 +167,7 @@ class WorkerHost {
       this.#stop.abort();
       this.#end?.close();
       for (const sender of this.#senders) sender.close();
+      for (const chain of this.#chains) await chain[Symbol.asyncDispose]();
       await (this.#source ?? this.#sink)?.[Symbol.asyncDispose]();
     },
   };
@@ -202,8 +198,41 @@ class WorkerHost {
     this.#sink = await openSink(open.config as never, { ...context, flow, layout, saved, reject });
   }
 
+  async #startSource({ from, flows, transforms, eventsPerSecond }: SourceStart): Promise<void> {
+    const { signal } = this.#stop;
+    const chain = await this.#openChain(transforms);
+    const outputs: FlowOutput[] = [];
+    for (const { port, streams, transforms, eventsPerSecond } of flows) {
+      const chain = await this.#openChain(transforms);
+      const sender = new PortSender(port, this.#pool);
+      this.#senders.push(sender);
+      const takes = streams.length > 0 ? streamMatcher(streams) : undefined;
+      outputs.push({ sender, takes, chain, rate: new RateLimit(eventsPerSecond, systemClock) });
+    }
+    const rate = new RateLimit(eventsPerSecond, systemClock);
+    const onRead = (batch: { length: number; bytes: Uint8Array }) => {
+      this.#records += batch.length;
+      this.#bytes += batch.bytes.length;
+    };
+    const rejections = this.#sourceRejections;
+    this.#watch(runSource({ source: this.#source!, from, signal, rate, outputs, rejections, chain, onRead }));
+  }
+
+  async #openChain(transforms: readonly PlannedStep[]): Promise<Chain | undefined> {
+    if (transforms.length === 0) return undefined;
+    const { log, metrics, random } = this.#context();
+    const { nowMicros } = systemClock;
+    const chain = await openChain(transforms, {
+      implementations: this.#implementations.transforms,
+      compileCondition: (text) => conditionTest(text, nowMicros),
+      context: { log, metrics, random, nowMicros },
+    });
+    this.#chains.push(chain);
+    return chain;
+  }
+
   #load<Module>(role: "source" | "sink", connector: string): Promise<Module> {
-    const load = this.#implementations[connector]?.[role];
+    const load = this.#implementations.connectors[connector]?.[role];
     if (!load) {
       throw new ConnectorError(`There is no ${role} "${connector}" in this build`, { code: "config" });
     }

@@ -26,7 +26,7 @@ export function numbersTo(
   config: NumbersConfig,
   ledgers: Record<
     string,
-    LedgerConfig & Partial<Pick<PlannedFlow, "onError" | "streams" | "eventsPerSecond">>
+    LedgerConfig & Partial<Pick<PlannedFlow, "onError" | "streams" | "transforms" | "eventsPerSecond">>
   >,
   more: { name?: string; permissions?: Partial<Permissions>; deadLetterMaxRatio?: number } = {},
 ): PlannedSource {
@@ -39,8 +39,11 @@ export function numbersTo(
     permissions: { ...NOTHING, ...more.permissions },
     layout: "standard",
     streams: [],
+    transforms: [],
     eventsPerSecond: 0,
-    flows: Object.entries(ledgers).map(([flow, { onError, streams, eventsPerSecond, ...ledger }]) => ({
+    flows: Object.entries(ledgers).map((
+      [flow, { onError, streams, transforms, eventsPerSecond, ...ledger }],
+    ) => ({
       name: flow,
       sink: {
         name: `${flow}-sink`,
@@ -51,6 +54,7 @@ export function numbersTo(
       },
       layout: "standard",
       streams: streams ?? [],
+      transforms: transforms ?? [],
       eventsPerSecond: eventsPerSecond ?? 0,
       onError: onError ?? "stop",
       deadLetterMaxRatio: more.deadLetterMaxRatio ?? 0.5,

@@ -1,7 +1,11 @@
 /** The worker entry point of fault tests: the program's worker with connectors that misbehave. */
 import { serveWorker } from "../../runtime/worker_host.ts";
+import { implementations as transforms } from "../../transforms/implementations.gen.ts";
 
 serveWorker({
-  numbers: { source: () => import("./numbers_source.ts") },
-  ledger: { sink: () => import("./ledger_sink.ts") },
+  connectors: {
+    numbers: { source: () => import("./numbers_source.ts") },
+    ledger: { sink: () => import("./ledger_sink.ts") },
+  },
+  transforms,
 });
