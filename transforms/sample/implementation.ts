@@ -1,0 +1,40 @@
+/** Keeps a share of the rows: the work of sample. Loaded by workers. */
+import { valueText } from "../../formats/data/json_value.ts";
+import type { DataRecord } from "../../formats/data/record.ts";
+import { qualifiedName } from "../../formats/data/stream.ts";
+import { eachRecord, isRowRecord } from "../_shared/records.ts";
+import { selected } from "../_shared/selected.ts";
+import type { Transform, TransformContext } from "../contract.ts";
+import type { SampleConfig } from "./definition.ts";
+
+export function openTransform(config: SampleConfig, context: TransformContext): Transform {
+  const { ratio, by, seed } = config;
+  const limit = ratio * 2 ** 32;
+  return {
+    matches: selected({ tables: config.tables }),
+    apply: eachRecord((record) => {
+      if (!isRowRecord(record) && record.operation !== "tombstone") return record;
+      const identity = identityOf(record, by);
+      const place = identity === undefined ? context.random() * 2 ** 32 : hash(`${seed}/${identity}`);
+      return place < limit ? record : undefined;
+    }),
+  };
+}
+
+/** What decides about a record; a tombstone has nothing but a key. */
+function identityOf(record: DataRecord, by: SampleConfig["by"]): string | undefined {
+  const { key, order, stream } = record;
+  if (key !== undefined && (by === "key" || record.operation === "tombstone")) {
+    return `${qualifiedName(stream)}/${key instanceof Uint8Array ? key.toBase64() : valueText(key)}`;
+  }
+  return order;
+}
+
+/** 32 bits, evenly spread: FNV-1a over UTF-16, then the finalizer of MurmurHash3, both in the public domain. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
+  h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
+  return (h ^ h >>> 16) >>> 0;
+}
