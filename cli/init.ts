@@ -153,10 +153,13 @@ function keyLines(field: Field, given: Json | undefined, all: readonly Field[], 
   const name = field.path.split(".").at(-1)!;
   const choices = field.type.includes(" | ") && field.type !== "true | false" ? ` (${field.type})` : "";
   const lines = comment(`${field.description || name}${choices}`, indent);
-  const children = all.filter(({ path, depth, when }) =>
-    depth === field.depth + 1 && path.startsWith(`${field.path}.`) && when === undefined
-  );
   const value = given ?? (field.required ? field.sample : undefined);
+  // Of what only one variant of a map has, those keys that the example gives.
+  const isShown = ({ path, when }: Field) =>
+    when === undefined || (isMap(value ?? null) && path.split(".").at(-1)! in (value as object));
+  const children = all.filter((child) =>
+    child.depth === field.depth + 1 && child.path.startsWith(`${field.path}.`) && isShown(child)
+  );
   if (value === undefined) {
     const whole = children.length === 0
       ? yamlLines({ [name]: field.default ?? field.sample }, indent)
