@@ -7,9 +7,12 @@ interface Module {
 
 /** The definition of every transform of this build, by type; each loads when it is called. */
 export const registry: Readonly<Record<string, () => Promise<Module>>> = {
+  content_router: () => import("./content_router/definition.ts"),
   extract_new_record_state: () => import("./extract_new_record_state/definition.ts"),
   filter: () => import("./filter/definition.ts"),
   javascript: () => import("./javascript/definition.ts"),
   regex_router: () => import("./regex_router/definition.ts"),
   replace_field: () => import("./replace_field/definition.ts"),
+  sample: () => import("./sample/definition.ts"),
+  timestamp_router: () => import("./timestamp_router/definition.ts"),
 };
