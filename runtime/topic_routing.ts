@@ -71,9 +71,8 @@ class RoutedSource implements Source {
     const book = this.#openBook((message) => collisions.push(message));
     const name = "topic_routing";
     try {
-      const streams = await this.discover();
-      const topics = new Set<string>();
-      for (const { stream } of streams) topics.add(await topicFor(stream, book));
+      const streams = (await this.discover()).map(({ stream }) => stream);
+      const topics = new Set(await topicsFor(streams, book));
       for (const message of collisions) {
         report({ name, status: "warning", message, hint: "Put more of their names into the pattern" });
       }
@@ -91,13 +90,13 @@ class RoutedSource implements Source {
   /** Tables that can't be told apart are better known at the start than at their first record. */
   async #lookAhead(): Promise<void> {
     if (this.#routing.pattern === undefined || !this.discover) return;
-    let streams: readonly DiscoveredStream[];
+    let found: readonly DiscoveredStream[];
     try {
-      streams = await this.discover();
+      found = await this.discover();
     } catch {
       return; // reading meets the same trouble, and knows what to say of it
     }
-    for (const { stream } of streams) await topicFor(stream, this.#book);
+    await topicsFor(found.map(({ stream }) => stream), this.#book);
   }
 
   async #route(batch: Batch): Promise<Batch> {
@@ -114,7 +113,8 @@ class RoutedSource implements Source {
     if (stream.topic !== undefined) return stream;
     const { pattern, tables, topic } = this.#routing;
     if (pattern !== undefined && (isTable(stream) || topic === undefined)) {
-      return { ...stream, topic: await topicFor(stream, this.#book) };
+      const [routed] = await topicsFor([stream], this.#book);
+      return { ...stream, topic: routed };
     }
     const chosen = tables.find((table) => isOf(table, stream))?.topic ?? topic;
     return chosen === undefined ? stream : { ...stream, topic: chosen };
@@ -136,15 +136,18 @@ class RoutedSource implements Source {
   }
 }
 
-/** @throws {ConnectorError} `config_topic_name` when what comes out can't be a topic */
-async function topicFor(stream: Stream, book: TopicBook): Promise<string> {
-  const topic = await book.topicOf(stream);
-  const problem = topicProblem(topic);
-  if (problem === undefined) return topic;
-  throw new ConnectorError(`Table "${qualifiedName(stream)}" has no topic: ${problem}`, {
-    code: "config_topic_name",
-    hint: "Change topic_routing or its normalization",
-  });
+/** @throws {ConnectorError} `config_topic_name` when what comes out for one of them can't be a topic */
+async function topicsFor(streams: readonly Stream[], book: TopicBook): Promise<readonly string[]> {
+  const topics = await book.topicsOf(streams);
+  for (const [i, topic] of topics.entries()) {
+    const problem = topicProblem(topic);
+    if (problem === undefined) continue;
+    throw new ConnectorError(`Table "${qualifiedName(streams[i])}" has no topic: ${problem}`, {
+      code: "config_topic_name",
+      hint: "Change topic_routing or its normalization",
+    });
+  }
+  return topics;
 }
 
 /** Messages and the like have neither. */

@@ -27,6 +27,7 @@ export class TopicBook {
   readonly #options: TopicBookOptions;
   /** Topic → the stream that had it first. */
   #owners: Map<string, string> | undefined;
+  #isSaved = true;
   /** A topic that is the same for all is meant to be. */
   readonly #mayCollide: boolean;
   readonly #warned = new Set<string>();
@@ -36,29 +37,53 @@ export class TopicBook {
     this.#mayCollide = options.pattern === undefined || options.pattern.includes("{");
   }
 
+  /** The topics of many streams, as `topicOf` gives them; what has to be remembered is put once. */
+  async topicsOf(streams: readonly Stream[]): Promise<string[]> {
+    const topics: string[] = [];
+    for (const stream of streams) topics.push(await this.#topicOf(stream));
+    await this.#save();
+    return topics;
+  }
+
   /**
    * The topic of a stream; asked for every Stream once is enough.
    *
    * @throws {ConnectorError} `config_topic_collision` when another stream has it and `on_collision` is `fail`
    */
   async topicOf(stream: Stream): Promise<string> {
+    const topic = await this.#topicOf(stream);
+    await this.#save();
+    return topic;
+  }
+
+  async #topicOf(stream: Stream): Promise<string> {
     const { pattern, normalization, source } = this.#options;
     const topic = topicOf(pattern, source, stream, normalization);
     if (!this.#mayCollide || stream.topic !== undefined) return topic;
     const name = stream.database === undefined
       ? qualifiedName(stream)
       : `${stream.database}.${qualifiedName(stream)}`;
-    const remembers = normalization.on_collision === "hash_suffix";
     const owners = this.#owners ??= new Map(
-      remembers ? Object.entries(await this.#options.owners.get()) : [],
+      this.#remembers ? Object.entries(await this.#options.owners.get()) : [],
     );
     const owner = owners.get(topic);
     if (owner === undefined) {
       owners.set(topic, name);
-      if (remembers) await this.#options.owners.put(Object.fromEntries(owners));
+      this.#isSaved = false;
       return topic;
     }
     return owner === name ? topic : this.#collided(topic, owner, name);
+  }
+
+  async #save(): Promise<void> {
+    if (this.#isSaved || !this.#remembers) return;
+    this.#isSaved = true;
+    await this.#options.owners.put(Object.fromEntries(this.#owners!));
+  }
+
+  /** A name that was given must stay, whichever stream comes first the next time. */
+  get #remembers(): boolean {
+    return this.#options.normalization.on_collision === "hash_suffix";
   }
 
   #collided(topic: string, owner: string, name: string): string {
