@@ -61,6 +61,7 @@ const TECHNIQUES: Readonly<Record<NonNullable<SinkRole["technique"]>, string>> =
   T1: "the position is stored with the data",
   T2: "each range of records has a name of its own",
   T3: "rows are written by key",
+  lookup: "what the target has already is looked up and not written again",
   truncate: "what the checkpoint does not know is cut off at the start",
 };
 

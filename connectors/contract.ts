@@ -132,13 +132,24 @@ export interface SourceRole {
   readonly mode: "singleton" | "scalable" | "partitioned";
   readonly syncModes: readonly ("full_refresh" | "incremental" | "cdc")[];
   readonly discover: boolean;
+  /**
+   * True: it takes snapshots, and rows of one that was interrupted are read again in another lane, so that a sink can't
+   * tell by lane and order that it has them.
+   */
+  readonly snapshots?: boolean;
 }
 
 export interface SinkRole {
+  /** What it can give at best; `exception` says where it does not. */
   readonly guarantee: Guarantee;
   /** How exactly-once is reached: T1 position stored with the data, T2 pinned range and idempotent name, T3 upsert
-   * by key, `truncate` cut back to what the checkpoint knows. */
-  readonly technique?: "T1" | "T2" | "T3" | "truncate";
+   * by key, `lookup` looked up in the target before it is written, `truncate` cut back to what the checkpoint knows. */
+  readonly technique?: "T1" | "T2" | "T3" | "lookup" | "truncate";
+  /**
+   * Why a flow with this configuration and layout gets no more than at-least-once, as the end of a sentence that begins
+   * with the sink: `writes layout plain, …`. Undefined: it does get `guarantee`.
+   */
+  exception?(config: never, layout: Layout): string | undefined;
   /** Operations it can write; others are rejected record by record. */
   readonly accepts: readonly Operation[];
   /** The layout that `auto` means for it; undefined: it takes rows, whatever the layout. */

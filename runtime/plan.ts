@@ -186,10 +186,11 @@ export function makePlan(
     const sink = config.sinks.find(({ name }) => name === pipeline.sink)!;
     const sinkDefinition = definitionOf(sink);
     const { rate_limit, on_error, dead_letter_max_ratio } = pipeline.settings;
+    const layout = layoutOf(source, sink, sinkDefinition.sink!, config.document, report);
     return {
       name: pipeline.name,
       sink: planConnector(sink, "sink", sinkDefinition, source),
-      layout: layoutOf(source, sink, sinkDefinition.sink!, config.document, report),
+      layout,
       streams: pipeline.streams,
       transforms: forFlow([
         ...config.transforms.pipelines.get(pipeline.name) ?? [],
@@ -202,10 +203,11 @@ export function makePlan(
       onError: on_error,
       deadLetterMaxRatio: dead_letter_max_ratio,
       batch: batchLimits(sink, sinkDefinition.sink!),
-      ...weakerGuarantee({ ...sourceDefinition.source!, name: source.name }, {
-        ...sinkDefinition.sink!,
-        name: sink.name,
-      }),
+      ...weakerGuarantee(
+        { ...sourceDefinition.source!, name: source.name },
+        { ...sinkDefinition.sink!, name: sink.name },
+        sinkDefinition.sink!.exception?.(sink.config as never, layout),
+      ),
     };
   }
 

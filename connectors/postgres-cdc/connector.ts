@@ -196,6 +196,7 @@ const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
     mode: "singleton",
     syncModes: ["full_refresh", "incremental", "cdc"],
     discover: true,
+    snapshots: true,
   },
   example,
 });

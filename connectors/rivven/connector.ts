@@ -6,6 +6,7 @@ import { normalization, placeholders, topicPattern } from "../../formats/topic/k
 import { type ConnectorDefinition, defineConnector } from "../contract.ts";
 import { addressText, parseAddress } from "./client/address.ts";
 import example from "./example.gen.ts";
+import { carriesOrder } from "./identity.ts";
 
 const server = z.string().min(1).superRefine((text, context) => {
   if (parseAddress(text) !== undefined) return;
@@ -243,7 +244,12 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
     discover: true,
   },
   sink: {
-    guarantee: "at_least_once",
+    guarantee: "exactly_once",
+    technique: "lookup",
+    exception: (_config, layout) =>
+      carriesOrder(layout)
+        ? undefined
+        : `writes layout ${layout}, which does not say which records these are`,
     accepts: OPERATIONS,
     layout: "auto",
     // A flush waits for the slowest partition, so under load it comes every few seconds only.

@@ -15,8 +15,8 @@ export function carriesOrder(layout: Layout): boolean {
 /** Names records one after the other. Both sides start at the same record, and name it the same. */
 export class RecordNames {
   readonly #source: string;
-  /** Key → the name of its last record. */
-  readonly #last = new Map<string, string>();
+  /** Key → the name of its last record; null: it had none. */
+  readonly #last = new Map<string, string | null>();
 
   /** @param source the name of the source in the pipeline file; records of others have no name */
   constructor(source: string) {
@@ -25,19 +25,22 @@ export class RecordNames {
 
   /**
    * The record's name; undefined where it is another source's, or does not say whose. A tombstone says nothing but its
-   * key, so it is named after the record of its key before it.
+   * key, so it is named after the record of its key before it, and has no name where that has none: left out, it would
+   * no longer stand behind a row that comes twice.
    */
   next(key: Uint8Array | undefined, value: Uint8Array): string | undefined {
-    const keyText = key === undefined ? undefined : latin1.decode(key);
+    if (value.length > 0 && key === undefined) return nameIn(value, this.#source);
+    const keyText = latin1.decode(key);
     const name = value.length > 0
       ? nameIn(value, this.#source)
-      : `tombstone ${keyText} ${this.#last.get(keyText!) ?? ""}`;
-    if (keyText !== undefined) {
-      if (name === undefined) this.#last.delete(keyText);
-      else this.#last.set(keyText, name);
-    }
+      : tombstoneName(keyText, this.#last.get(keyText));
+    this.#last.set(keyText, name ?? null);
     return name;
   }
+}
+
+function tombstoneName(key: string, before: string | null | undefined): string | undefined {
+  return before === null ? undefined : `tombstone ${key} ${before ?? ""}`;
 }
 
 type Parsed = { readonly [name: string]: unknown } | null | undefined;

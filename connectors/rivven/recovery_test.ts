@@ -54,9 +54,9 @@ class Flow {
   }
 }
 
-/** Change number n of 30 rows in turn: inserts and updates, and deletes with their tombstones. */
+/** Change number n of 29 rows in turn: inserts and updates, and deletes with their tombstones. */
 function change(n: number): DataRecord[] {
-  const id = BigInt(n * 7 % 30);
+  const id = BigInt(n * 7 % 29);
   const order = `0/${String(n).padStart(16, "0")}`;
   const record = { key: { id }, order, after: { id, customer: String(n) } };
   if (n % 5 !== 4) return [fakeRecord(n, { ...record, operation: n % 5 === 0 ? "insert" : "update" })];
@@ -96,7 +96,7 @@ async function contents(client: RivvenClient, topic = "t"): Promise<Map<string, 
 function expected(count: number): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (let n = 0; n < count; n++) {
-    const name = `{"id":${n * 7 % 30}}`;
+    const name = `{"id":${n * 7 % 29}}`;
     found.set(name, [...found.get(name) ?? [], String(n), ...(n % 5 === 4 ? ["gone"] : [])]);
   }
   return found;
@@ -177,19 +177,25 @@ Deno.test("what others publish in between is no trouble, whether it says where i
   assertSame(found, expected(250));
 });
 
-Deno.test("rows without an envelope may come twice, and a row that was deleted stays so", async (t) => {
-  await using broker = await requireServer(t, startRivvend);
-  if (broker === undefined) return;
-  await using client = broker.client();
-  const flow = new Flow(broker, "plain");
-  await flow.run(batchesOf(0, 100, "plain"), "lost");
-  await flow.run(batchesOf(0, 100, "plain"), "commit");
-  const found = await contents(client);
-  for (const [key, values] of expected(100)) {
-    const once = values.filter((value, i) => values[i + 1] !== "gone" || value === "gone");
-    assert.deepEqual(found.get(key), [...once, ...once]);
-  }
-});
+for (const layout of ["plain", "auto"] as const) {
+  Deno.test(`rows without an envelope, in layout ${layout}, may come twice, and a row that was deleted stays so`, async (t) => {
+    await using broker = await requireServer(t, startRivvend);
+    if (broker === undefined) return;
+    await using client = broker.client();
+    const flow = new Flow(broker, layout);
+    const records = Array.from({ length: 100 }, (_, i) => change(i)).flat();
+    const batch = fakeBatch(records.map((record) => ({ ...record, bare: true })), { layout });
+    await flow.run([batch], "lost");
+    await flow.run([batch], "commit");
+    const found = await contents(client);
+    for (const [key, values] of expected(100)) {
+      const once = values.filter((value, i) => values[i + 1] !== "gone" || value === "gone");
+      // A tombstone that nothing of its key stands before is known again: what is behind it has the last word anyway.
+      const again = layout === "auto" && once[0] === "gone" ? once.slice(1) : once;
+      assert.deepEqual(found.get(key), [...once, ...again]);
+    }
+  });
+}
 
 Deno.test("with a new state a topic is published to anew, whatever it holds", async (t) => {
   await using broker = await requireServer(t, startRivvend);

@@ -28,6 +28,8 @@ export interface SinkEnvironment extends AsyncDisposable {
   readonly config: unknown;
   /** Everything that a reader of the target finds, in order. */
   lines(): Promise<readonly string[]>;
+  /** Default: a fake one that jumps over sleeps. A real server keeps real time. */
+  readonly clock?: Clock;
   /** How often the target has a record whose batch was written twice. */
   readonly repeated: "once" | "twice";
   /** A batch with a record that the target never takes. Undefined: it takes everything. */

@@ -16,6 +16,7 @@ export async function rivvenTopics(): Promise<SinkEnvironment> {
   ]);
   return disposable({
     config: { address: broker.address, topic_config: { partitions: 1 }, connections: 4 },
+    clock: systemClock,
     repeated: "twice" as const,
     refused: { batch: large, i: 1 },
     lines: () => allLines(client),

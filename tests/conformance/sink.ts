@@ -88,23 +88,32 @@ function testIn(
 
   test("what was flushed in a commit that was lost is there after it was written again", async (target) => {
     const [first, lost, last] = fakeBatches(3, 20);
-    for (const committed of [false, true]) {
-      let saved: Json | undefined;
-      {
-        await using sink = await target.open();
-        if (committed) {
-          await target.write(sink, first);
-          saved = await target.flush(sink);
-        }
-        await target.write(sink, lost);
-        await sink.flush();
-      }
-      await using sink = await target.open(saved);
-      for (const batch of committed ? [lost, last] : []) await target.write(sink, batch);
+    let saved: Json | undefined;
+    {
+      await using sink = await target.open();
+      await target.write(sink, first);
+      saved = await target.flush(sink);
+      await target.write(sink, lost);
       await sink.flush();
-      if (committed) assertHolds(await target.lines(), linesOf(first, lost, last), isExactlyOnce);
-      else if (isExactlyOnce) assert.deepEqual(await target.lines(), []);
     }
+    await using sink = await target.open(saved);
+    for (const batch of [lost, last]) await target.write(sink, batch);
+    await sink.flush();
+    assertHolds(await target.lines(), linesOf(first, lost, last), isExactlyOnce);
+  });
+
+  test("what was flushed in a first commit that was lost is there after it was written again", async (target) => {
+    const [lost, last] = fakeBatches(2, 20);
+    {
+      await using sink = await target.open();
+      await target.write(sink, lost);
+      await sink.flush();
+    }
+    await using sink = await target.open();
+    if (role!.technique === "truncate") assert.deepEqual(await target.lines(), []);
+    for (const batch of [lost, last]) await target.write(sink, batch);
+    await sink.flush();
+    assertHolds(await target.lines(), linesOf(lost, last), isExactlyOnce);
   });
 
   test("opening it again and again changes nothing", async (target) => {
@@ -190,10 +199,13 @@ class Target {
 
   async open(saved?: Json): Promise<Sink> {
     const config = this.#definition.config.parse(this.environment.config);
-    this.context = fakeSinkContext({ documents: this.#documents, saved: throughJson(saved) });
-    if (this.environment.open) return await this.environment.open(config, this.context);
+    const fake = fakeSinkContext({ documents: this.#documents, saved: throughJson(saved) });
+    const { clock } = this.environment;
+    this.context = fake;
+    const context = clock ? { ...fake, clock } : fake;
+    if (this.environment.open) return await this.environment.open(config, context);
     const { openSink } = await implementations[this.#definition.type].sink!();
-    return await openSink(config as never, this.context);
+    return await openSink(config as never, context);
   }
 
   async write(sink: Sink, batch: Batch): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Changes through a Rivven broker and out again, while the program is killed at every named point and the broker is
- * killed and stopped: nothing is lost, the order of each key is kept, and reading adds no repetition.
+ * killed and stopped: each change is there once, and the order of each key is kept.
  */
 import assert from "node:assert/strict";
 import { FAILPOINTS } from "../../runtime/failpoint.ts";
@@ -56,7 +56,7 @@ interface Change {
   };
 }
 
-Deno.test("killed at every named point, with a broker that is killed and stopped, every change comes out again", async (t) => {
+Deno.test("killed at every named point, with a broker that is killed and stopped, every change comes out again once", async (t) => {
   await using broker = await requireServer(t, startRivvend);
   if (broker === undefined) return;
   using dir = scratch();
@@ -67,10 +67,10 @@ Deno.test("killed at every named point, with a broker that is killed and stopped
     const { signal, stderr } = await runProgram(["run"], { cwd, env });
     assert.equal(signal, "SIGKILL", `${point} was not reached:\n${stderr}`);
   }
-  for (let loop = 0; loop < 6; loop++) {
+  for (let loop = 0; loop < 12; loop++) {
     await using program = new Program(["run"], { cwd });
     await program.says("topics → files");
-    await new Promise((resolve) => setTimeout(resolve, 50 + loop * 97));
+    await new Promise((resolve) => setTimeout(resolve, 50 + loop * 53));
     program.kill("SIGKILL");
     const { stderr } = await program.ended;
     assert.doesNotMatch(stderr, /ERROR/, stderr);
@@ -102,39 +102,30 @@ Deno.test("killed at every named point, with a broker that is killed and stopped
   const rows = ({ op, before, after, source: { table } }: Change) => ({ op, before, after, table });
   const expected = new Map(truth().map((change) => [change.source.order, rows(change)]));
   const newest = new Map<string, string>();
-  const seen = new Set<string>();
   for (const change of found()) {
     const order = orderOf(change);
     assert.deepEqual(rows(change), expected.get(order));
     const key = (change.after ?? change.before)!.user_id;
-    // What comes for the first time is newer than all of its key before; what comes again is a repetition.
-    if (!seen.has(order)) {
-      assert.ok(order > (newest.get(key) ?? ""), `${key}: ${order} after ${newest.get(key)}`);
-    }
-    seen.add(order);
+    assert.ok(order > (newest.get(key) ?? ""), `${key}: ${order} after ${newest.get(key)}`);
     newest.set(key, order);
   }
-  assert.equal(seen.size, CHANGES);
-  for (const change of truth()) {
-    const key = (change.after ?? change.before)!.user_id;
-    assert.ok(newest.get(key)! >= change.source.order, `The last record of ${key} is not its newest`);
-  }
+  assert.equal(found().length, CHANGES);
 
-  // The file has each message of the broker once.
-  const places = found().map(({ source: { lane, order } }) => `${lane} ${order}`);
-  assert.equal(new Set(places).size, places.length);
+  // In the broker as well, with the tombstones, which a file does not show.
   await using client = broker.client();
-  let messages = 0;
+  let [messages, tombstones] = [0, 0];
   for (let partition = 0; partition < 8; partition++) {
     const { latest } = await client.offsets("cdc.datagen", partition);
     for (let offset = 0; offset < latest;) {
       const options = { topic: "cdc.datagen", partition, offset, maxRecords: 1000, maxWaitMs: 0 };
       const records = await client.consume(options);
-      messages += records.filter(({ value }) => value.length > 0).length;
+      messages += records.length;
+      tombstones += records.filter(({ value }) => value.length === 0).length;
       offset = records.at(-1)!.offset + 1;
     }
   }
-  assert.equal(places.length, messages);
+  assert.equal(tombstones, truth().filter(({ op }) => op === "d").length);
+  assert.equal(messages, CHANGES + tombstones);
 });
 
 function read(path: string): Change[] {
