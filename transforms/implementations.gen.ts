@@ -10,5 +10,6 @@ export const implementations: Readonly<Record<string, () => Promise<TransformMod
   regex_router: () => import("./regex_router/implementation.ts"),
   replace_field: () => import("./replace_field/implementation.ts"),
   sample: () => import("./sample/implementation.ts"),
+  timestamp_converter: () => import("./timestamp_converter/implementation.ts"),
   timestamp_router: () => import("./timestamp_router/implementation.ts"),
 };

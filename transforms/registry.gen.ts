@@ -14,5 +14,6 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   regex_router: () => import("./regex_router/definition.ts"),
   replace_field: () => import("./replace_field/definition.ts"),
   sample: () => import("./sample/definition.ts"),
+  timestamp_converter: () => import("./timestamp_converter/definition.ts"),
   timestamp_router: () => import("./timestamp_router/definition.ts"),
 };
