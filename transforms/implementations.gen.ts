@@ -3,13 +3,20 @@ import type { TransformModule } from "./contract.ts";
 
 /** The code of every transform of this build, by type; each loads when it is called. For workers. */
 export const implementations: Readonly<Record<string, () => Promise<TransformModule>>> = {
+  column_filter: () => import("./column_filter/implementation.ts"),
   content_router: () => import("./content_router/implementation.ts"),
+  decrypt_field: () => import("./decrypt_field/implementation.ts"),
+  dedupe: () => import("./dedupe/implementation.ts"),
+  encrypt_field: () => import("./encrypt_field/implementation.ts"),
   extract_new_record_state: () => import("./extract_new_record_state/implementation.ts"),
   filter: () => import("./filter/implementation.ts"),
   javascript: () => import("./javascript/implementation.ts"),
+  mask_field: () => import("./mask_field/implementation.ts"),
   regex_router: () => import("./regex_router/implementation.ts"),
   replace_field: () => import("./replace_field/implementation.ts"),
   sample: () => import("./sample/implementation.ts"),
+  set_null: () => import("./set_null/implementation.ts"),
   timestamp_converter: () => import("./timestamp_converter/implementation.ts"),
   timestamp_router: () => import("./timestamp_router/implementation.ts"),
+  tombstone: () => import("./tombstone/implementation.ts"),
 };

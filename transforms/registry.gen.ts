@@ -7,13 +7,20 @@ interface Module {
 
 /** The definition of every transform of this build, by type; each loads when it is called. */
 export const registry: Readonly<Record<string, () => Promise<Module>>> = {
+  column_filter: () => import("./column_filter/definition.ts"),
   content_router: () => import("./content_router/definition.ts"),
+  decrypt_field: () => import("./decrypt_field/definition.ts"),
+  dedupe: () => import("./dedupe/definition.ts"),
+  encrypt_field: () => import("./encrypt_field/definition.ts"),
   extract_new_record_state: () => import("./extract_new_record_state/definition.ts"),
   filter: () => import("./filter/definition.ts"),
   javascript: () => import("./javascript/definition.ts"),
+  mask_field: () => import("./mask_field/definition.ts"),
   regex_router: () => import("./regex_router/definition.ts"),
   replace_field: () => import("./replace_field/definition.ts"),
   sample: () => import("./sample/definition.ts"),
+  set_null: () => import("./set_null/definition.ts"),
   timestamp_converter: () => import("./timestamp_converter/definition.ts"),
   timestamp_router: () => import("./timestamp_router/definition.ts"),
+  tombstone: () => import("./tombstone/definition.ts"),
 };

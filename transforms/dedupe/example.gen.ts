@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "transforms:\n  - type: dedupe\n    config: { key_strategy: fields, fields: [event_id], include_time: false }\ngiven:\n  - { stream: readings, after: { event_id: a1, celsius: 20 } }\n  - { stream: readings, after: { event_id: a2, celsius: 20 } }\n  - { stream: readings, after: { event_id: a1, celsius: 20 } }\nexpect:\n  - { stream: readings, after: { event_id: a1, celsius: 20 } }\n  - { stream: readings, after: { event_id: a2, celsius: 20 } }\n";

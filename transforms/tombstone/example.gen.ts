@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "transforms:\n  - type: tombstone\ncolumns:\n  public.users: { id: int64 key, name: string }\ngiven:\n  - { stream: public.users, op: delete, key: { id: 7 }, before: { id: 7 } }\nexpect:\n  - { stream: public.users, op: delete, key: { id: 7 }, before: { id: 7 } }\n  - { stream: public.users, op: tombstone, key: { id: 7 } }\n";
