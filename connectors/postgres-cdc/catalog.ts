@@ -196,23 +196,37 @@ export class Catalog implements AsyncDisposable {
 
   /** The types of the database, read when they are first asked for. */
   async types(): Promise<TypeCatalog> {
-    return this.#types ??= new TypeCatalog(await this.#typeRows(), this.#typeOptions);
+    if (this.#types === undefined) {
+      const { lsn, rows } = await this.#lookUpTypes();
+      this.#types ??= new TypeCatalog(rows, this.#typeOptions);
+      this.#types.olderValues.lookedUpAt = lsn;
+    }
+    return this.#types;
   }
 
   /** Makes sure that these types are known, also when they were created a moment ago. */
   async learnTypes(oids: readonly number[]): Promise<TypeCatalog> {
     const types = await this.types();
-    if (!oids.every((oid) => types.has(oid))) types.add(await this.#typeRows());
+    if (!oids.every((oid) => types.has(oid))) await this.refreshTypes();
     return types;
   }
 
   /** Reads the types again: one that is known may have been altered. */
   async refreshTypes(): Promise<void> {
-    (await this.types()).add(await this.#typeRows());
+    const types = await this.types();
+    const { lsn, rows } = await this.#lookUpTypes();
+    types.add(rows);
+    types.olderValues.lookedUpAt = lsn;
   }
 
-  async #typeRows(): Promise<TextRow[]> {
-    return await this.query("Cannot read the types", TYPE_QUERY);
+  async #lookUpTypes(): Promise<{ lsn: bigint; rows: TextRow[] }> {
+    const tried = "Cannot read the types";
+    // Before the types, so that they are not older than it.
+    const [{ lsn }] = await this.query(
+      tried,
+      `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn`,
+    );
+    return { lsn: parseLsn(lsn ?? "0/0"), rows: await this.query(tried, TYPE_QUERY) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -34,6 +34,7 @@ import { SCHEMA_SUFFIX, type SchemaChangeTopic, type StreamNews } from "./schema
 import type { Place } from "./schema_history.ts";
 import { BEGIN_SUFFIX, type TransactionMetadata } from "./transaction_metadata.ts";
 import { unreadableColumn, type UnreadableRows } from "./unreadable_rows.ts";
+import type { OlderValues } from "./types/mod.ts";
 import { messageStream, PLAIN_CHANGES, type WantedChanges, writeMessage } from "./wanted.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
 
@@ -100,6 +101,7 @@ export class ChangeDecoder {
   /** The frame before was not understood with the types as they were known, and is read again with newer ones. */
   #isRetry = false;
   #finished: "error" | "end" | undefined;
+  #olderValues: OlderValues | undefined;
 
   // Between transactions: everything before is decoded. Inside one: its commit LSN.
   #lsn: bigint;
@@ -166,10 +168,15 @@ export class ChangeDecoder {
   setRelation(relation: Relation): void {
     // The change that is read again was rolled back with what announced it.
     const announced = this.#announced;
-    if (this.#isRetry && announced?.lsn === this.#lsn && announced.index >= this.#undoIndex) {
+    if (
+      this.#isRetry && relation.news === undefined && announced?.lsn === this.#lsn &&
+      announced.index >= this.#undoIndex
+    ) {
       relation.news = announced.news;
     }
     this.#relations.set(relation.oid, relation);
+    this.#olderValues = relation.olderValues;
+    this.#allowOlderValues();
     this.pendingRelation = undefined;
   }
 
@@ -305,6 +312,7 @@ export class ChangeDecoder {
     this.#inTransaction = true;
     this.#index = 0;
     this.#lsn = commitLsn;
+    this.#allowOlderValues();
     if (commitLsn > this.receivedLsn) this.receivedLsn = commitLsn;
     this.#group = sortableLsn(commitLsn);
     this.#timeMicros = this.lastCommitMicros = timeMicros;
@@ -312,6 +320,11 @@ export class ChangeDecoder {
     this.#own = utf8.encode(this.#ownText);
     this.#transactions?.open(xid, commitLsn);
     this.#incremental?.begin(this.#group, xid);
+  }
+
+  #allowOlderValues(): void {
+    const older = this.#olderValues;
+    if (older !== undefined) older.areAllowed = this.#lsn < older.lookedUpAt;
   }
 
   #commit(view: DataView, at: number): void {

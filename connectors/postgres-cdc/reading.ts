@@ -315,6 +315,7 @@ export class Reading {
     const types = await this.#catalog.learnTypes(
       tables.flatMap(({ table }) => table.columns.map(({ type }) => type)),
     );
+    types.olderValues.areAllowed = false;
     await history.load(tables.map(({ table }) => table));
     log.info(`Reading a snapshot of ${tables.length} tables at ${formatLsn(shownLsn)}`, {
       attempt,

@@ -7,7 +7,7 @@ import { PLAIN_ROWS, type RowRules } from "./row_rules.ts";
 import { StreamNews } from "./schema_change.ts";
 import { SchemaHistory } from "./schema_history.ts";
 import { placeholderFor } from "./toast.ts";
-import type { TypeCatalog, ValueWriter } from "./types/mod.ts";
+import type { OlderValues, TypeCatalog, ValueWriter } from "./types/mod.ts";
 
 /** A column as it is sent, by the snapshot's SELECT or by a Relation message. */
 export interface SentColumn {
@@ -35,6 +35,7 @@ export interface Relation {
   readonly keyPlaces: readonly number[];
   /** Places of columns by which the row can be found in the table; empty: by none. */
   readonly rowPlaces: readonly number[];
+  readonly olderValues: OlderValues;
   /** Whether a tombstone follows each delete. */
   readonly hasTombstones: boolean;
   /** Whether values that were not sent are read from the table. */
@@ -75,6 +76,7 @@ export class StreamBook {
     types: TypeCatalog,
   ): Stream {
     const typmods = columns.map(({ typmod }) => typmod);
+    const shapes = columns.map(({ type }) => types.shape(type) ?? null);
     const last = this.#history.last(oid);
     const signature = signatureOf(
       schema,
@@ -82,6 +84,7 @@ export class StreamBook {
       key,
       columns.map((column) => [column.name, column.type]),
       typmods,
+      shapes,
     );
     const isKnown = last !== undefined && signature === signatureOf(
           last.schema,
@@ -89,6 +92,7 @@ export class StreamBook {
           last.key,
           last.columns.map((column) => [column.name, column.type_id]),
           last.typmods,
+          last.shapes,
         );
     const version = isKnown ? last.version : this.#history.nextVersion(schema, name);
     const made = this.#made.get(oid);
@@ -123,7 +127,16 @@ export class StreamBook {
         primary_key: primaryKey.includes(name),
         ...(value === undefined ? {} : { default_value: value }),
       }));
-      const now = { version, oid, schema, name, key, columns: described, typmods };
+      const now = {
+        version,
+        oid,
+        schema,
+        name,
+        key,
+        columns: described,
+        typmods,
+        ...(shapes.some((shape) => shape !== null) ? { shapes } : {}),
+      };
       this.#news.set(stream, new StreamNews(this.#history, stream, now, last));
     }
     return stream;
@@ -142,8 +155,10 @@ function signatureOf(
   key: readonly string[],
   columns: readonly (readonly [name: string, type: number])[],
   typmods: readonly number[],
+  shapes: readonly (string | null)[] = [],
 ): string {
-  return JSON.stringify([schema, name, key, columns, typmods]);
+  const composite = shapes.some((shape) => shape !== null) ? [shapes] : [];
+  return JSON.stringify([schema, name, key, columns, typmods, ...composite]);
 }
 
 /**
@@ -208,6 +223,7 @@ export function makeRelation(
     isIdentity: columns.map((column) => isFull || column.isIdentity),
     keyPlaces: key.map(place),
     rowPlaces: rowKey(table, columns, identity).map(place),
+    olderValues: types.olderValues,
     hasTombstones: key.length > 0 && rules.hasTombstones(message),
     reselects: rules.reselects,
     placeholders: rules.placeholder === undefined

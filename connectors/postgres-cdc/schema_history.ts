@@ -40,6 +40,8 @@ export interface TableVersion {
   readonly columns: readonly ColumnVersion[];
   /** pg_attribute.atttypmod by column: of a type with a length or a precision. */
   readonly typmods: readonly number[];
+  /** By column, of those made of composite types: their fields, as TypeCatalog.shape() has them; left out: there are none. */
+  readonly shapes?: readonly (string | null)[];
 }
 
 type Dated<T> = T & { readonly from: readonly [lsn: string, index: number] };

@@ -6,7 +6,7 @@ import type { ColumnType } from "../../../formats/data/value.ts";
 import { arrayCodec } from "./arrays.ts";
 import { bitCodec, byteaCodec, uuidCodec, writeBoolean, writeChar } from "./binary.ts";
 import { type Codec, TEXT, type ValueWriter, writeText } from "./codec.ts";
-import { compositeCodec } from "./composites.ts";
+import { compositeCodec, type OlderValues } from "./composites.ts";
 import { extensionCodec } from "./extensions.ts";
 import { geometryCodec } from "./geometry.ts";
 import { nativeName } from "./native_names.ts";
@@ -47,7 +47,7 @@ interface ServerType {
   readonly baseTypmod: number;
   readonly delimiter: number;
   readonly labels: readonly string[];
-  readonly attributes: readonly (readonly [name: string, oid: number, typmod: number])[];
+  readonly attributes: readonly (readonly [name: string, oid: number, typmod: number, number: number])[];
 }
 
 /** A domain made of domains made of … : more levels than anybody has; less than the stack. */
@@ -59,6 +59,8 @@ export class TypeCatalog {
   readonly #options: TypeOptions;
   #money: MoneyFormat = C_MONEY;
   #nesting = 0;
+  /** What all codecs of composite types heed. */
+  readonly olderValues: OlderValues = { areAllowed: false, lookedUpAt: 0n };
 
   /** `rows`: what TYPE_QUERY gave. */
   constructor(rows: readonly TypeRow[], options: TypeOptions) {
@@ -101,6 +103,26 @@ export class TypeCatalog {
     return nativeName({ name: type.native, typeName: name, formatsTypmod }, typmod);
   }
 
+  /**
+   * The fields of the composite types that a type is made of, as text that is another one after each change of them;
+   * undefined: it is made of none.
+   */
+  shape(oid: number): string | undefined {
+    const parts: unknown[] = [];
+    const seen = new Set<number>();
+    const visit = (each: number) => {
+      const type = this.#types.get(each);
+      if (type === undefined || seen.has(each)) return;
+      seen.add(each);
+      if (type.kind === "composite") {
+        parts.push([each, type.attributes]);
+        for (const [, of] of type.attributes) visit(of);
+      } else visit(type.inner);
+    };
+    visit(oid);
+    return parts.length === 0 ? undefined : JSON.stringify(parts);
+  }
+
   /** Writes a column's values. What is not known is written as text, never left out. */
   writer(oid: number, typmod: number): ValueWriter {
     return this.#codec(oid, typmod).write;
@@ -138,6 +160,9 @@ export class TypeCatalog {
             nativeType: this.nativeType(oid, typmod),
             codec: this.#codec(oid, typmod),
           })),
+          // Numbers are never given twice.
+          type.attributes.every(([, , , number], i) => number === i + 1),
+          this.olderValues,
         );
       case "range":
         return rangeCodec(type.native, this.#codec(type.inner, -1), this.#options);

@@ -15,10 +15,28 @@ export interface Field {
 }
 
 /**
- * An object with a member for each field. A value must have exactly the fields of the type: one that has not was
- * written before or after a change of the type.
+ * Whether values from before a change of their types may be read. Only whoever knows that a value is older than the
+ * types were looked up may allow it: to a type that lost a field since, a newer value would look the same.
  */
-export function compositeCodec(typeName: string, fields: readonly Field[]): Codec {
+export interface OlderValues {
+  areAllowed: boolean;
+  /** The server's log went so far when the types were looked up: what committed before is not newer than they are. */
+  lookedUpAt: bigint;
+}
+
+/**
+ * An object with a member for each field. A value must have exactly the fields of the type: one that has not was
+ * written before or after a change of the type. One from before, of a type that has only grown since, has the first
+ * of its fields.
+ *
+ * @param hasOnlyGrown no field was ever taken away
+ */
+export function compositeCodec(
+  typeName: string,
+  fields: readonly Field[],
+  hasOnlyGrown = false,
+  older: OlderValues = { areAllowed: false, lookedUpAt: 0n },
+): Codec {
   const quoted = new QuotedReader(true);
   const names = fields.map(({ name }, i) => encode(`${i > 0 ? "," : ""}${JSON.stringify(name)}:`));
   const write: ValueWriter = (out, source, start, end) => {
@@ -29,7 +47,11 @@ export function compositeCodec(typeName: string, fields: readonly Field[]): Code
     writeByte(out, OPEN_BRACE);
     for (let i = 0; i < fields.length; i++) {
       if (i > 0) {
-        if (at >= end || source[at] !== COMMA) throw wrongFields(source[at] === CLOSE && at < end);
+        if (at >= end || source[at] !== COMMA) {
+          const isShorter = at < end && source[at] === CLOSE;
+          if (isShorter && hasOnlyGrown && older.areAllowed) break;
+          throw wrongFields(isShorter);
+        }
         at++;
       }
       out.literal(names[i]);
@@ -65,7 +87,7 @@ export function compositeCodec(typeName: string, fields: readonly Field[]): Code
     return malformed(
       typeName,
       isComplete
-        ? `it has not the ${fields.length} fields that the type has now`
+        ? `it has not the ${fields.length} fields that the type has now, so it is from before an ALTER TYPE that dropped some`
         : "it ends before its last parenthesis",
     );
   }

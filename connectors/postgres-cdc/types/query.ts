@@ -36,7 +36,7 @@ SELECT t.oid::text AS oid,
   (SELECT pg_catalog.json_agg(l.enumlabel ORDER BY l.enumsortorder)::text
     FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid) AS labels,
   CASE WHEN t.typtype = 'c' THEN
-    (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::int8, a.atttypmod)
+    (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::int8, a.atttypmod, a.attnum)
         ORDER BY a.attnum)::text
       FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)
   END AS attributes,
