@@ -19,4 +19,5 @@ export const implementations: Readonly<Record<string, () => Promise<TransformMod
   timestamp_converter: () => import("./timestamp_converter/implementation.ts"),
   timestamp_router: () => import("./timestamp_router/implementation.ts"),
   tombstone: () => import("./tombstone/implementation.ts"),
+  value_to_key: () => import("./value_to_key/implementation.ts"),
 };

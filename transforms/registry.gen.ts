@@ -23,4 +23,5 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   timestamp_converter: () => import("./timestamp_converter/definition.ts"),
   timestamp_router: () => import("./timestamp_router/definition.ts"),
   tombstone: () => import("./tombstone/definition.ts"),
+  value_to_key: () => import("./value_to_key/definition.ts"),
 };
