@@ -3,6 +3,7 @@ import type { TransformModule } from "./contract.ts";
 
 /** The code of every transform of this build, by type; each loads when it is called. For workers. */
 export const implementations: Readonly<Record<string, () => Promise<TransformModule>>> = {
+  cast: () => import("./cast/implementation.ts"),
   column_filter: () => import("./column_filter/implementation.ts"),
   content_router: () => import("./content_router/implementation.ts"),
   decrypt_field: () => import("./decrypt_field/implementation.ts"),
@@ -12,6 +13,7 @@ export const implementations: Readonly<Record<string, () => Promise<TransformMod
   filter: () => import("./filter/implementation.ts"),
   javascript: () => import("./javascript/implementation.ts"),
   mask_field: () => import("./mask_field/implementation.ts"),
+  outbox_router: () => import("./outbox_router/implementation.ts"),
   regex_router: () => import("./regex_router/implementation.ts"),
   replace_field: () => import("./replace_field/implementation.ts"),
   sample: () => import("./sample/implementation.ts"),

@@ -7,6 +7,7 @@ interface Module {
 
 /** The definition of every transform of this build, by type; each loads when it is called. */
 export const registry: Readonly<Record<string, () => Promise<Module>>> = {
+  cast: () => import("./cast/definition.ts"),
   column_filter: () => import("./column_filter/definition.ts"),
   content_router: () => import("./content_router/definition.ts"),
   decrypt_field: () => import("./decrypt_field/definition.ts"),
@@ -16,6 +17,7 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   filter: () => import("./filter/definition.ts"),
   javascript: () => import("./javascript/definition.ts"),
   mask_field: () => import("./mask_field/definition.ts"),
+  outbox_router: () => import("./outbox_router/definition.ts"),
   regex_router: () => import("./regex_router/definition.ts"),
   replace_field: () => import("./replace_field/definition.ts"),
   sample: () => import("./sample/definition.ts"),

@@ -70,7 +70,11 @@ export function convertFields(conversions: FieldConversions, context: TransformC
       plans.set(made, changes);
       return made;
     },
-    apply: eachPart(parts, (row, record) => changed(row, plans.get(record.stream)!)),
+    apply: eachPart(parts, (row, record, part) => {
+      const made = changed(row, plans.get(record.stream)!);
+      if (part === "key" && made !== row) refuseLostKey(row, made, conversions.verb);
+      return made;
+    }),
   };
 }
 
@@ -164,6 +168,16 @@ function changed(row: Row, changes: readonly Change[]): Row {
     if (next !== value) (copy ??= { ...row })[plain] = next;
   }
   return copy ?? row;
+}
+
+/** With null for what can't be converted, rows of different keys would become one. */
+function refuseLostKey(before: Row, after: Row, verb: string): void {
+  for (const name of Object.keys(before)) {
+    if (before[name] === null || after[name] !== null) continue;
+    throw new RecordError(`Cannot ${verb} field "${name}" of the key: it would become null`, {
+      code: "schema_conversion",
+    });
+  }
 }
 
 /** What is wrong with a list of fields, for `checkConfig`. */
