@@ -66,6 +66,14 @@ function connectorsOf(plan: Plan, args: Arguments): Target[] {
         connector,
         open: (log) => openSinkWorker(flow, log),
       });
+      if (flow.deadLetters === undefined) continue;
+      const { sink } = flow.deadLetters;
+      targets.set(`sink ${sink.name}`, {
+        role: "sink",
+        name: sink.name,
+        connector: sink.connector,
+        open: (log) => openSinkWorker({ ...flow, sink, layout: "plain" }, log),
+      });
     }
   }
   const wanted = { source: args.list("source"), sink: args.list("sink") };

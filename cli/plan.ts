@@ -8,7 +8,6 @@ import { findConnector, loadDefinitions } from "../runtime/registry.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { describeGuarantee, size } from "./describe.ts";
 import { maskSecrets } from "./fields.ts";
-import { topicRows } from "./flow_topics.ts";
 import { loadPlan } from "./load.ts";
 import type { Output } from "./output.ts";
 import { listRights } from "./rights.ts";
@@ -30,7 +29,11 @@ function planAsData({ secrets: _, ...plan }: Plan) {
     ...plan,
     sources: plan.sources.map((source) => ({
       ...masked(source),
-      flows: source.flows.map((flow) => ({ ...flow, sink: masked(flow.sink) })),
+      flows: source.flows.map(({ deadLetters, ...flow }) => ({
+        ...flow,
+        sink: masked(flow.sink),
+        ...(deadLetters ? { deadLetters: { ...deadLetters, sink: masked(deadLetters.sink) } } : {}),
+      })),
     })),
   };
 }
@@ -45,10 +48,10 @@ function planText(plan: Plan, output: Output): string {
   const flows = plan.sources.flatMap((source) => source.flows.map((flow) => flowText(source, flow, output)));
   const workers = plan.sources.flatMap((source) => [
     { connector: source, label: source.name },
-    ...source.flows.map((flow) => ({
-      connector: flow.sink,
-      label: `${flow.sink.name} ${dim(`(${flow.name})`)}`,
-    })),
+    ...source.flows.flatMap(({ name, sink, deadLetters }) => [
+      { connector: sink, label: `${sink.name} ${dim(`(${name})`)}` },
+      ...(deadLetters ? [{ connector: deadLetters.sink, label: deadLetters.sink.name }] : []),
+    ]),
   ]);
   return [
     bold(flows.length === 1 ? "1 flow" : `${flows.length} flows`) +
@@ -73,7 +76,6 @@ function flowText(source: PlannedSource, flow: PlannedFlow, output: Output): str
   const rows = [
     ["guarantee", `${certain(describeGuarantee(flow.guarantee))}: ${flow.guaranteeReason}`],
     ["takes", streamsOf(source, flow)],
-    ...topicRows(source, flow),
     ["written as", flow.layout],
     ["on error", ON_ERROR[flow.onError](flow)],
     ["limit", limitOf(source, flow)],
@@ -84,12 +86,22 @@ function flowText(source: PlannedSource, flow: PlannedFlow, output: Output): str
 }
 
 const ON_ERROR: Readonly<Record<PlannedFlow["onError"], (flow: PlannedFlow) => string>> = {
-  stop: () => "stop: a record that can't be written stops the flow, and nothing behind it is acknowledged",
-  skip: () => "skip: a record that can't be written is logged and left out",
-  dead_letter: ({ deadLetterMaxRatio }) =>
-    "dead_letter: a record that can't be written is kept aside; the flow stops when more than " +
+  stop: () => "stop: a record that can't go on stops the flow, and nothing behind it is acknowledged",
+  skip: () => "skip: a record that can't go on is logged and left out",
+  dead_letter: ({ deadLetterMaxRatio, deadLetters }) =>
+    `dead_letter: a record that can't go on is kept ${
+      placesOf(deadLetters)
+    }; the flow stops when more than ` +
     `${Math.round(deadLetterMaxRatio * 100)} % of the last 1000 were`,
 };
+
+function placesOf(deadLetters: PlannedFlow["deadLetters"]): string {
+  const { sourceTopic, sinkTopic } = deadLetters ?? {};
+  const place = (topic: string | undefined) => topic === undefined ? "in the state" : `in topic "${topic}"`;
+  return sourceTopic === sinkTopic
+    ? place(sinkTopic)
+    : `${place(sinkTopic)}, or ${place(sourceTopic)} when it did not come as far as the sink`;
+}
 
 function streamsOf(source: PlannedSource, flow: PlannedFlow): string {
   if (flow.streams.length > 0) return flow.streams.join(", ");

@@ -12,7 +12,7 @@ import {
   type SourceEntry,
 } from "./config_schema.ts";
 import { checkConnectorConfig, checkStreams, findFor } from "./connector_config.ts";
-import { checkFlows, implicitFlows } from "./flows.ts";
+import { brokerConfig, checkFlows, implicitFlows } from "./flows.ts";
 import { type JsonSchema, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
 import { isDisabled, refuseNotBuilt } from "./not_built.ts";
 import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
@@ -32,6 +32,8 @@ export interface Config {
   readonly sources: readonly ConfiguredSource[];
   readonly sinks: readonly ConfiguredSink[];
   readonly pipelines: readonly ConfiguredPipeline[];
+  /** The config of a connector that publishes to the file's broker. */
+  readonly broker?: unknown;
   /** What records meet on their way; it stands at sources, sinks and pipelines. */
   readonly transforms: ConfiguredTransforms;
   /** Every secret that stands in it, in clear, so that nothing that is printed holds one. */
@@ -164,6 +166,11 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
       ...flows.pipelines,
     ],
     transforms,
+    broker: brokerConfig(file, document, {
+      definitions: options.definitions,
+      // Of the flows they were told already.
+      report: flows.pipelines.length > 0 ? () => {} : report,
+    }),
     secrets: [...secrets],
     document,
   });

@@ -41,7 +41,10 @@ const either = {
   transforms: z.array(ANYTHING).optional().describe(
     "What all records that it reads, or is to write, go through: names under transforms, or {type, config}",
   ),
-  dead_letter_topic: z.string().optional().describe("Topic for rejected records; not in this build"),
+  dead_letter_topic: topicName.optional().describe(
+    "Topic of the broker for records that fail here, in pipelines that name none; without it they are kept in " +
+      "settings.state_dir",
+  ),
   schema_registry_url: z.string().optional().describe("Schema registry; not in this build"),
 };
 
@@ -148,9 +151,12 @@ const pipeline = z.strictObject({
     rate_limit: z.union([count, pipelineRate]).default(0).describe("Most records per second; 0: no limit"),
     on_error: z.enum(["skip", "stop", "dead_letter"]).default("stop")
       .describe(
-        "What becomes of a record that the sink will never take: logged, pipeline stopped, or kept aside",
+        "What becomes of a record that can't be read, transformed or written: left out with a warning, pipeline " +
+          "stopped, or kept aside for `dlq`. dead_letter where a dead_letter_topic is given",
       ),
-    dead_letter_topic: z.string().optional().describe("Topic for rejected records; not in this build"),
+    dead_letter_topic: topicName.optional().describe(
+      "Topic of the broker for records that fail; without it they are kept in settings.state_dir",
+    ),
     dead_letter_max_ratio: z.number().min(0).max(1).default(0.5)
       .describe("Share of the last 1000 records that may be rejected before the pipeline stops"),
   }).prefault({}).describe("How it is run"),

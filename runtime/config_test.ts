@@ -512,7 +512,6 @@ Deno.test("readConfig() refuses by name what this build can't do, and accepts it
     [base + "settings: { metrics: { enabled: true } }\n", "settings.metrics.enabled"],
     [base + "settings: { telemetry: { enabled: true } }\n", "settings.telemetry.enabled"],
     [base + "settings: { admin: { token: x } }\n", "settings.admin"],
-    [into("  shop:", "    dead_letter_topic: x"), "dead_letter_topic"],
     [into("  shop:", "    schema_registry_url: x"), "schema_registry_url"],
     [into("  shop:", "    tasks_max: 2"), "tasks_max"],
     [into("  shop:", "    mode: scalable"), "mode"],
@@ -521,10 +520,6 @@ Deno.test("readConfig() refuses by name what this build can't do, and accepts it
     [
       base.replace("{ path: out } }", "{ path: out }, rate_limit: { burst_capacity: 1 } }"),
       "rate_limit.burst_capacity",
-    ],
-    [
-      base.replace("sink: out }", "sink: out, settings: { dead_letter_topic: t } }"),
-      "settings.dead_letter_topic",
     ],
   ];
   for (const [text, label] of refused) {

@@ -64,7 +64,7 @@ export function letterOf(batch: Batch, i: number, stage: Stage, error: RecordErr
     withheld: false,
     key: batch.span(i, "key")?.slice(),
     headers: headers?.[first + i],
-    origin: messageOrigin(batch.span(i, "source")),
+    origin: messageOrigin(batch.lane, batch.order(i)),
   };
 }
 
@@ -81,16 +81,10 @@ export function letterOfRecord(
   return { ...letterOf(batch, 0, "transform", error), transform, withheld: withoutRow };
 }
 
-const decoder = new TextDecoder();
-
-/** Sources that read topics write `topic`, `partition` and `offset` among the members of `source`. */
-function messageOrigin(source: Uint8Array | undefined): MessageOrigin | undefined {
-  if (!source) return undefined;
-  try {
-    const { topic, partition, offset } = JSON.parse(decoder.decode(source));
-    if (typeof partition !== "number" || typeof offset !== "number") return undefined;
-    return { topic: typeof topic === "string" ? topic : undefined, partition, offset: BigInt(offset) };
-  } catch {
-    return undefined;
-  }
+/** Sources that read topics have a lane for each partition, `<topic>/<partition>`, and `0/<offset>` as order. */
+function messageOrigin(lane: string, order: string | undefined): MessageOrigin | undefined {
+  const [, topic, partition] = /^(.+)\/(\d+)$/.exec(lane) ?? [];
+  const [, offset] = /^0\/(\d{16})/.exec(order ?? "") ?? [];
+  if (topic === undefined || offset === undefined) return undefined;
+  return { topic, partition: Number(partition), offset: BigInt(offset) };
 }

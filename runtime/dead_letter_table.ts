@@ -219,13 +219,13 @@ function bareStream({ stream, namespace }: LetterRow): Stream {
 }
 
 /** Text as text, bytes as `{"b64": …}`. */
-function writeHeaders(headers: readonly Header[]): string {
+export function writeHeaders(headers: readonly Header[]): string {
   return JSON.stringify(
     headers.map(([name, value]) => [name, typeof value === "string" ? value : { b64: value.toBase64() }]),
   );
 }
 
-function readHeaders(text: string): readonly Header[] {
+export function readHeaders(text: string): readonly Header[] {
   const written = JSON.parse(text) as [string, string | { b64: string }][];
   return written.map((
     [name, value],

@@ -195,6 +195,26 @@ export function implicitFlows(
   }
 }
 
+/**
+ * The file's broker as the config of a connector that publishes to it; undefined where the file describes none, or
+ * problems tell why not.
+ */
+export function brokerConfig(
+  { broker }: PipelineFile,
+  document: YamlDocument,
+  { definitions, report }: FlowOptions,
+): unknown {
+  const definition = findConnector(definitions, BROKER_CONNECTOR)?.definition;
+  if (broker === undefined || broker === null || definition === undefined) return undefined;
+  return checkPart(document, {
+    schema: definition.config,
+    at: ["broker"],
+    report,
+    allowUnknownKeys: false,
+    prepare: () => connectionOf(broker),
+  });
+}
+
 /** The keys of the connector that say where the broker is. */
 function connectionOf(
   { address, bootstrap_servers, metadata_refresh_ms: _, ...rest }: BrokerKeys,

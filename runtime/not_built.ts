@@ -15,7 +15,6 @@ interface Refusal {
 
 const is = (off: unknown) => (value: unknown) => value === off;
 
-const DEAD_LETTERS = "Remove it; on_error: dead_letter keeps rejected records in settings.state_dir";
 const REGISTRY = "Remove it; records are written as JSON without a schema id";
 
 const REFUSALS: readonly Refusal[] = [
@@ -42,7 +41,6 @@ const REFUSALS: readonly Refusal[] = [
   { path: ["settings", "metrics", "enabled"], off: is(false), hint: "Write enabled: false" },
   { path: ["settings", "telemetry", "enabled"], off: is(false), hint: "Write enabled: false" },
   ...["sources", "sinks"].flatMap((section): Refusal[] => [
-    { path: [section, "*", "dead_letter_topic"], hint: DEAD_LETTERS },
     { path: [section, "*", "schema_registry_url"], hint: REGISTRY },
     { path: [section, "*", "tasks_max"], off: is(1), hint: "Remove it; each connector runs once" },
     { path: [section, "*", "mode"], off: is("singleton"), hint: "Remove it; each connector runs once" },
@@ -62,7 +60,6 @@ const REFUSALS: readonly Refusal[] = [
     off: is(0),
     hint: "Remove it; events_per_second limits the rate",
   },
-  { path: ["pipelines", "*", "settings", "dead_letter_topic"], hint: DEAD_LETTERS },
   {
     path: ["pipelines", "*", "settings", "rate_limit", "burst_capacity"],
     off: is(0),

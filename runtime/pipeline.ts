@@ -88,7 +88,10 @@ async function* withRejected(
 async function through(chain: Chain | undefined, { batch, rejected }: Transformed): Promise<Transformed> {
   if (!chain) return { batch, rejected };
   const made = await chain.run(batch);
-  return { batch: made.batch, rejected: rejected.length === 0 ? made.rejected : [...rejected, ...made.rejected] };
+  return {
+    batch: made.batch,
+    rejected: rejected.length === 0 ? made.rejected : [...rejected, ...made.rejected],
+  };
 }
 
 /** What of a batch belongs to a flow; possibly nothing but the position. */
@@ -337,15 +340,18 @@ export class SinkEnd {
 /** What a commit is made of; each step is durable when it resolves. */
 export interface CommitSteps {
   flush(): Promise<Flushed>;
+  /** Dead letters to where they go besides the state; what is left is saved. */
+  publish?(flushed: Flushed): Promise<Flushed>;
   save(flushed: Flushed): void;
   acknowledge(): Promise<void>;
 }
 
 /** The promise that nothing is lost is the order of these three steps. */
-export async function commit({ flush, save, acknowledge }: CommitSteps): Promise<Flushed> {
+export async function commit({ flush, publish, save, acknowledge }: CommitSteps): Promise<Flushed> {
   const flushed = await flush(); // durable at the destination,
+  const rest = await publish?.(flushed) ?? flushed; // what it refused durable in its topic,
   reached("before_save");
-  save(flushed); // then durable here, in one transaction,
+  save(rest); // then durable here, in one transaction,
   reached("after_save");
   reached("before_acknowledge");
   await acknowledge(); // and only then may the source forget it

@@ -20,6 +20,8 @@ import type {
   ConfiguredSink,
   ConfiguredSource,
 } from "./config.ts";
+import { planDeadLetters, type PlannedDeadLetters } from "./dead_letter_plan.ts";
+import { BROKER_CONNECTOR } from "./flows.ts";
 import { weakerGuarantee } from "./guarantee.ts";
 import { layoutOf } from "./layout.ts";
 import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
@@ -83,6 +85,8 @@ export interface PlannedFlow {
   readonly onError: "skip" | "stop" | "dead_letter";
   /** Of the last 1000 records; more rejected ones stop the flow. */
   readonly deadLetterMaxRatio: number;
+  /** Undefined: they are kept in the state. */
+  readonly deadLetters?: PlannedDeadLetters;
   readonly batch: BatchLimits;
   readonly guarantee: Guarantee;
   /** Why it is no better, in a sentence. */
@@ -185,12 +189,13 @@ export function makePlan(
   ): PlannedFlow {
     const sink = config.sinks.find(({ name }) => name === pipeline.sink)!;
     const sinkDefinition = definitionOf(sink);
-    const { rate_limit, on_error, dead_letter_max_ratio } = pipeline.settings;
-    const layout = layoutOf(source, sink, sinkDefinition.sink!, config.document, report);
+    const { rate_limit, dead_letter_max_ratio } = pipeline.settings;
+    const plan = (broker: ConfiguredSink) =>
+      planConnector(broker, "sink", findConnector(definitions, BROKER_CONNECTOR)!.definition, source);
     return {
       name: pipeline.name,
       sink: planConnector(sink, "sink", sinkDefinition, source),
-      layout,
+      layout: layoutOf(source, sink, sinkDefinition.sink!, config.document, report),
       streams: pipeline.streams,
       transforms: forFlow([
         ...config.transforms.pipelines.get(pipeline.name) ?? [],
@@ -200,14 +205,13 @@ export function makePlan(
         typeof rate_limit === "number" ? rate_limit : rate_limit.events_per_second,
         sink.rate_limit?.events_per_second ?? 0,
       ),
-      onError: on_error,
+      ...planDeadLetters({ pipeline, source, sink, config, plan, report }),
       deadLetterMaxRatio: dead_letter_max_ratio,
       batch: batchLimits(sink, sinkDefinition.sink!),
-      ...weakerGuarantee(
-        { ...sourceDefinition.source!, name: source.name },
-        { ...sinkDefinition.sink!, name: sink.name },
-        sinkDefinition.sink!.exception?.(sink.config as never, layout),
-      ),
+      ...weakerGuarantee({ ...sourceDefinition.source!, name: source.name }, {
+        ...sinkDefinition.sink!,
+        name: sink.name,
+      }),
     };
   }
 

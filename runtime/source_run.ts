@@ -6,6 +6,7 @@ import type { Clock } from "../connectors/contract.ts";
 import type { Position } from "../formats/data/batch.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import type { Checkpoints } from "./checkpoint.ts";
+import { DeadLetterPublisher } from "./dead_letter_publisher.ts";
 import type { Failpoint } from "./failpoint.ts";
 import { commit, type Flushed } from "./pipeline.ts";
 import type { PlannedConnector, PlannedFlow, PlannedSource } from "./plan.ts";
@@ -128,8 +129,12 @@ class SourceRun implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#source, ...this.#flows.map(({ remote }) => remote)]
-      .map((remote) => remote.close(CLOSE_GRACE_MS)));
+    await Promise.all([
+      ...[this.#source, ...this.#flows.map(({ remote }) => remote)].map((remote) =>
+        remote.close(CLOSE_GRACE_MS)
+      ),
+      ...this.#flows.map(({ deadLetters }) => deadLetters?.[Symbol.asyncDispose]()),
+    ]);
   }
 
   #orFail<T>(work: Promise<T>): Promise<T> {
@@ -144,6 +149,7 @@ class SourceRun implements AsyncDisposable {
       finished: Promise.withResolvers(),
       isCommitting: false,
       isDue: false,
+      deadLetters: this.#publisher(plan),
       remote: this.#remote(plan.sink, {
         beat: () => {},
         due: () => {
@@ -175,6 +181,10 @@ class SourceRun implements AsyncDisposable {
   #commit(flow: FlowRun): Promise<Flushed> {
     return commit({
       flush: () => flow.remote.call("flush", undefined),
+      publish: async (flushed) => {
+        if (flow.deadLetters === undefined || flushed.deadLetters.length === 0) return flushed;
+        return { ...flushed, deadLetters: await flow.deadLetters.publish(flushed.deadLetters) };
+      },
       save: (flushed) => {
         if (flushed.seq > flow.seq) {
           flow.seq = flushed.seq;
@@ -198,6 +208,21 @@ class SourceRun implements AsyncDisposable {
         this.#acknowledged = lowest.seq;
         await this.#source.call("acknowledge", lowest.position);
       },
+    });
+  }
+
+  #publisher({ name: flow, sink, deadLetters: planned }: PlannedFlow): DeadLetterPublisher | undefined {
+    if (planned === undefined) return undefined;
+    const { programVersion, clock } = this.#context;
+    return new DeadLetterPublisher({
+      planned,
+      flow,
+      source: this.#plan.name,
+      sink: sink.name,
+      programVersion,
+      nowMicros: () => clock.nowMicros(),
+      opening: this.#opening(planned.sink),
+      start: (due) => this.#remote(planned.sink, { beat: () => {}, due }),
     });
   }
 
@@ -248,6 +273,7 @@ interface FlowRun {
   readonly plan: PlannedFlow;
   readonly remote: Remote;
   readonly finished: PromiseWithResolvers<void>;
+  readonly deadLetters: DeadLetterPublisher | undefined;
   /** What the flow has made durable. */
   seq: number;
   position: Position | undefined;
