@@ -8,6 +8,7 @@ import { findConnector, loadDefinitions } from "../runtime/registry.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { describeGuarantee, size } from "./describe.ts";
 import { maskSecrets } from "./fields.ts";
+import { topicRows } from "./flow_topics.ts";
 import { loadPlan } from "./load.ts";
 import type { Output } from "./output.ts";
 import { listRights } from "./rights.ts";
@@ -76,6 +77,7 @@ function flowText(source: PlannedSource, flow: PlannedFlow, output: Output): str
   const rows = [
     ["guarantee", `${certain(describeGuarantee(flow.guarantee))}: ${flow.guaranteeReason}`],
     ["takes", streamsOf(source, flow)],
+    ...topicRows(source, flow),
     ["written as", flow.layout],
     ["on error", ON_ERROR[flow.onError](flow)],
     ["limit", limitOf(source, flow)],
