@@ -197,14 +197,18 @@ function quotedOperand({ text, at }: Extract<Node, { kind: "quoted" }>, context:
 /** The type of a sum or product, where it is certain. */
 function resultType(a: ColumnType | undefined, b: ColumnType | undefined): ColumnType | undefined {
   const kinds = [a?.kind, b?.kind];
-  if (kinds.some((kind) => kind === undefined)) return undefined;
-  if (kinds.includes("decimal")) return { kind: "decimal" };
-  if (kinds.some((kind) => kind === "float64" || kind === "float32")) {
-    return kinds.every((kind) => kind !== "int64" && kind !== "uint64") ? { kind: "float64" } : undefined;
-  }
-  // Products of 32 bits need more, and come out as number or bigint.
-  return kinds.every((kind) => /^u?int/.test(kind!)) ? { kind: "int64" } : undefined;
+  if (kinds.some((kind) => kind === undefined || !NUMERIC.has(kind))) return undefined;
+  const hasFloat = kinds.includes("float64") || kinds.includes("float32");
+  const hasLong = kinds.includes("int64") || kinds.includes("uint64");
+  // A double can't hold all integers of 64 bits, so that the two together are exact as a decimal.
+  if (kinds.includes("decimal") || hasFloat && hasLong) return { kind: "decimal" };
+  return { kind: hasFloat ? "float64" : "int64" };
 }
+
+const NUMERIC: ReadonlySet<string> = new Set([
+  ...["int16", "int32", "int64", "uint64"],
+  ...["float32", "float64", "decimal"],
+]);
 
 function bothTest(left: Test, right: Test): Test {
   return (record) => {
