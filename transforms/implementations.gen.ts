@@ -5,6 +5,7 @@ import type { TransformModule } from "./contract.ts";
 export const implementations: Readonly<Record<string, () => Promise<TransformModule>>> = {
   cast: () => import("./cast/implementation.ts"),
   column_filter: () => import("./column_filter/implementation.ts"),
+  compute_field: () => import("./compute_field/implementation.ts"),
   content_router: () => import("./content_router/implementation.ts"),
   decrypt_field: () => import("./decrypt_field/implementation.ts"),
   dedupe: () => import("./dedupe/implementation.ts"),

@@ -9,6 +9,7 @@ interface Module {
 export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   cast: () => import("./cast/definition.ts"),
   column_filter: () => import("./column_filter/definition.ts"),
+  compute_field: () => import("./compute_field/definition.ts"),
   content_router: () => import("./content_router/definition.ts"),
   decrypt_field: () => import("./decrypt_field/definition.ts"),
   dedupe: () => import("./dedupe/definition.ts"),
