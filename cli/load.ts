@@ -115,7 +115,8 @@ export function transformsFor({ text }: PipelineText): Promise<readonly Transfor
   return loadTransforms(MAY_TRANSFORM.test(text) ? undefined : []);
 }
 
-const MAY_TRANSFORM = /\btransforms\b|\bcdc_features\b|\bcolumn_(?:filters|masks)\b/;
+const MAY_TRANSFORM =
+  /\b(?:transforms|cdc_features|column_filters|column_masks|columns|exclude_columns|encryption|deduplication|filter_expression)\b/;
 
 export interface Loaded {
   readonly config: Config;

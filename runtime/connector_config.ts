@@ -17,7 +17,7 @@ import {
 import { checkPart } from "./schema_check.ts";
 import { routesTables, withoutRouting } from "./topic_keys.ts";
 import { didYouMean } from "./suggest.ts";
-import { transformKeysIn } from "./transforms_of_file.ts";
+import { withoutTransforms } from "./transforms_of_file.ts";
 import { isMap, type YamlDocument } from "./yaml_document.ts";
 
 /** The connector that the entry at `entry` names, if it has this side; else a problem, and undefined. */
@@ -123,9 +123,8 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
     prepare: (part) => {
       if (part === null || part === undefined) part = {};
       if (!isMap(part)) return part;
-      for (const key of transformKeysIn(definition, entry)) delete part[key];
-      if (routesTables(definition)) part = withoutRouting(part as Record<string, unknown>);
-      const own = part as Record<string, unknown>;
+      let own = withoutTransforms(part, definition, entry);
+      if (routesTables(definition)) own = withoutRouting(own);
       const upgraded = definition.upgradeConfig?.(own) ?? { config: own, notes: [] };
       const written = { ...upgraded.config, ...fixed };
       const completed = definition.completeConfig?.(written, options.machine);

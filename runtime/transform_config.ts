@@ -31,7 +31,8 @@ export interface TransformReaderOptions {
 export interface ImpliedTransform {
   readonly type: string;
   readonly name: string;
-  readonly config: Readonly<Record<string, unknown>>;
+  /** Asked again when a variable in the file is read in another way. */
+  readonly config: () => Record<string, unknown>;
   /** The key that asks for it. */
   readonly at: Path;
 }
@@ -75,7 +76,7 @@ export class TransformReader {
 
   /** What a key of another kind stands for, such as `column_filters`. */
   implied({ type, name, config, at }: ImpliedTransform): ConfiguredStep | undefined {
-    return this.#transform(type, { name, at, own: () => config, typeAt: at });
+    return this.#transform(type, { name, at, own: config, typeAt: at });
   }
 
   /** Reads what no list has named, so that its mistakes show too, and says so. */

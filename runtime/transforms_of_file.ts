@@ -3,7 +3,7 @@
  * what the keys of cdc_features.ts stand for) and beside it, then at the pipeline, then at the sink. config.ts asks.
  */
 import type { ConnectorDefinition } from "../connectors/contract.ts";
-import { CDC_FEATURE_KEYS, cdcFeatures } from "./cdc_features.ts";
+import { cdcFeatures, withoutCdcFeatures } from "./cdc_features.ts";
 import { isDisabled } from "./not_built.ts";
 import type { Path } from "./problem.ts";
 import { findConnector } from "./registry.ts";
@@ -21,10 +21,15 @@ export interface ReadTransformsOptions extends TransformReaderOptions {
   readonly connectors: readonly ConnectorDefinition[];
 }
 
-/** Keys in a connector's config that the runtime takes out before the connector sees it. */
-export function transformKeysIn({ category }: ConnectorDefinition, entry: Path): readonly string[] {
-  if (entry[0] !== "sources") return [];
-  return category === "database_cdc" ? ["transforms", ...CDC_FEATURE_KEYS] : ["transforms"];
+/** The config of the source or sink at `entry` as its connector sees it: without what stands for transforms. */
+export function withoutTransforms(
+  config: Record<string, unknown>,
+  definition: ConnectorDefinition,
+  entry: Path,
+): Record<string, unknown> {
+  if (entry[0] !== "sources") return config;
+  const { transforms: _, ...rest } = config;
+  return definition.category === "database_cdc" ? withoutCdcFeatures(rest, definition) : rest;
 }
 
 /** All transforms of a file, or undefined when one is not valid; what is disabled is not looked at. */
@@ -47,8 +52,9 @@ export function readTransforms(
   };
   const sources = read("sources", (path, { connector }) => {
     const found = typeof connector === "string" ? findConnector(options.connectors, connector) : undefined;
-    const isCdc = found?.definition.category === "database_cdc";
-    const features = isCdc ? cdcFeatures(document, path, options.report) : { front: [], back: [] };
+    const features = found?.definition.category === "database_cdc"
+      ? cdcFeatures(document, path, found.definition, options.report)
+      : { front: [], back: [] };
     const front = features?.front.map((one) => reader.implied(one));
     const own = reader.list([...path, "config", "transforms"], front?.length);
     const beside = reader.list([...path, "transforms"], (front?.length ?? 0) + (own?.length ?? 0));
