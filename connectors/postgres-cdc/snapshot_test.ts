@@ -85,11 +85,13 @@ for (const version of [18, 15, 13] as const) {
         orders.set(batch.lane, batch.order(i)!);
       }
     }
-    // The pages at the end hold no rows, so a part that has read its last row long ago has the last one.
+    // The pages at the end hold no rows, so a part that has read its last row long ago has the last one. The row of
+    // the small table ends it, unless it is the very first of all, which counts more.
+    const isSmallFirst = reader.batches[0].stream(0).name === "small";
     assert.deepEqual(markers(reader).filter((marker) => /^last|first$/.test(marker)).sort(), [
       "first",
       "last",
-      "last_in_data_collection",
+      ...isSmallFirst ? [] : ["last_in_data_collection"],
     ]);
     const { snapshot: last } = reader.context.progressed.findLast(({ phase }) => phase === "snapshot")!;
     assert.deepEqual([last?.rows, last?.tablesDone], [59_001, 2]);
