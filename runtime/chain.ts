@@ -6,6 +6,7 @@
 import { type Batch, batchFromRecords } from "../formats/data/batch.ts";
 import type { DataRecord } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
+import { nthOrder } from "../transforms/_shared/records.ts";
 import type { TransformContext } from "../transforms/contract.ts";
 import { openStep, type Route, type Step } from "./chain_step.ts";
 import type { PlannedStep } from "./chain_plan.ts";
@@ -124,8 +125,38 @@ export class Chain implements AsyncDisposable {
     const kept = keptOf(records, out);
     if (kept) return batch.select((i) => kept[i] === 1);
     const { lane, position, readAtMicros, layout, origin } = batch;
-    return batchFromRecords({ lane, position, readAtMicros, layout, origin }, out);
+    return batchFromRecords({ lane, position, readAtMicros, layout, origin }, withOwnOrders(out));
   }
+}
+
+/**
+ * Two transforms that both make several of one record give the same order twice. Where that happens all that came from
+ * that record are numbered anew, which is the same in every replay.
+ */
+function withOwnOrders(records: readonly DataRecord[]): readonly DataRecord[] {
+  let out: DataRecord[] | undefined;
+  for (let i = 1; i < records.length; i++) {
+    const { order } = (out ?? records)[i];
+    if (order === undefined || (out ?? records)[i - 1].order! < order) continue;
+    const origin = originOf(order);
+    const isSame = (record: DataRecord | undefined) => record?.order?.startsWith(origin) === true;
+    let start = i;
+    while (isSame(records[start - 1])) start--;
+    let end = i + 1;
+    while (isSame(records[end])) end++;
+    if (end - start < 2) continue;
+    out ??= [...records];
+    for (let k = start; k < end; k++) {
+      out[k] = { ...records[k], order: k === start ? origin : nthOrder(origin, k - start) };
+    }
+    i = end - 1;
+  }
+  return out ?? records;
+}
+
+/** The order of the record that it came from: a group, a slash and 16 digits. */
+function originOf(order: string): string {
+  return order.slice(0, order.lastIndexOf("/") + 17);
 }
 
 /** Which records are left, where nothing else has happened than that some were left out; else undefined. */
