@@ -12,6 +12,7 @@ export const implementations: Readonly<Record<string, () => Promise<TransformMod
   encrypt_field: () => import("./encrypt_field/implementation.ts"),
   extract_new_record_state: () => import("./extract_new_record_state/implementation.ts"),
   filter: () => import("./filter/implementation.ts"),
+  insert_field: () => import("./insert_field/implementation.ts"),
   javascript: () => import("./javascript/implementation.ts"),
   mask_field: () => import("./mask_field/implementation.ts"),
   outbox_router: () => import("./outbox_router/implementation.ts"),

@@ -16,6 +16,7 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   encrypt_field: () => import("./encrypt_field/definition.ts"),
   extract_new_record_state: () => import("./extract_new_record_state/definition.ts"),
   filter: () => import("./filter/definition.ts"),
+  insert_field: () => import("./insert_field/definition.ts"),
   javascript: () => import("./javascript/definition.ts"),
   mask_field: () => import("./mask_field/definition.ts"),
   outbox_router: () => import("./outbox_router/definition.ts"),

@@ -1,6 +1,5 @@
 /** Types of columns as people write them: `int32`, `decimal(12,2)`, `timestamp(3)`. For configs of transforms. */
 import type { Column, ColumnType, Value } from "../../formats/data/value.ts";
-import { isRow } from "./records.ts";
 
 /** Names beside those of ColumnType itself. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
@@ -78,21 +77,19 @@ export function parseColumnType(text: string): WrittenType | undefined {
   return simple && { type: { kind: simple } };
 }
 
-/** The type that a value from a pipeline file or from JSON has for certain; what can't be told is unknown. */
-export function typeOfValue(value: Value): ColumnType {
+/** A value of a pipeline file as a column holds it, with the column's type: integers are int64, lists and maps JSON. */
+export function typedValue(value: Value): { type: ColumnType; value: Value } {
   switch (typeof value) {
     case "boolean":
-      return { kind: "boolean" };
+      return { type: { kind: "boolean" }, value };
     case "string":
-      return { kind: "string" };
-    case "bigint":
-      return { kind: "int64" };
+      return { type: { kind: "string" }, value };
     case "number":
-      // An integer in a file says nothing about the width of a column: JSON shows it as it is.
-      return { kind: Number.isInteger(value) ? "unknown" : "float64" };
+      return Number.isSafeInteger(value)
+        ? { type: { kind: "int64" }, value: BigInt(value) }
+        : { type: { kind: "float64" }, value };
     default:
-      if (value instanceof Uint8Array) return { kind: "bytes" };
-      return { kind: isRow(value) || Array.isArray(value) ? "json" : "unknown" };
+      return { type: { kind: value === null ? "unknown" : "json" }, value };
   }
 }
 

@@ -173,6 +173,10 @@ function shortestFloat32(value: number): number | undefined {
 function toDecimal(precision: number | undefined, scale: number | undefined, rounding: Rounding): Cast {
   const limit = precision === undefined ? undefined : 10n ** BigInt(precision);
   return (value) => {
+    if (scale !== undefined && typeof value === "string") {
+      const padded = padDecimal(value, precision!, scale);
+      if (padded !== undefined) return padded;
+    }
     const number = toNumber(value);
     const scaled = number && (scale === undefined ? number : rescale(number, scale, rounding));
     if (!scaled || limit !== undefined && (scaled.unscaled >= limit || scaled.unscaled <= -limit)) {
@@ -180,6 +184,18 @@ function toDecimal(precision: number | undefined, scale: number | undefined, rou
     }
     return decimalText(scaled);
   };
+}
+
+const SHORT_DECIMAL = /^-?([1-9]\d*|0)(?:\.(\d+))?$/;
+
+/** The frequent case, a plain number that fits as it is, without calculating; undefined in all other cases. */
+function padDecimal(text: string, precision: number, scale: number): string | undefined {
+  const match = SHORT_DECIMAL.exec(text);
+  if (!match || text.startsWith("-0")) return undefined;
+  const [, whole, fraction = ""] = match;
+  if (fraction.length > scale || whole.length > precision - scale) return undefined;
+  if (fraction.length === scale) return text;
+  return (fraction === "" ? text + "." : text) + "0".repeat(scale - fraction.length);
 }
 
 const UUID = /^\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?$/;
