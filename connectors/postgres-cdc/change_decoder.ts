@@ -24,16 +24,16 @@ import {
   type RelationMessage,
   TRUNCATE,
   TUPLE,
-  VALUE,
 } from "./pgoutput.ts";
 import type { Relation } from "./relations.ts";
 import { sourceMembers, unavailableMember } from "./source_members.ts";
-import { keyChanged, locateValues } from "./row_values.ts";
-import { malformed, transactionGone, unreadableRow, wrongCount } from "./stream_errors.ts";
+import { keyChanged } from "./row_values.ts";
+import { RowWriter, StaleTypes } from "./row_writer.ts";
+import { malformed, transactionGone, unreadableRow } from "./stream_errors.ts";
 import { SCHEMA_SUFFIX, type SchemaChangeTopic, type StreamNews } from "./schema_change.ts";
 import type { Place } from "./schema_history.ts";
 import { BEGIN_SUFFIX, type TransactionMetadata } from "./transaction_metadata.ts";
-import { unreadableColumn, type UnreadableRows } from "./unreadable_rows.ts";
+import { type UnreadableRows } from "./unreadable_rows.ts";
 import type { OlderValues } from "./types/mod.ts";
 import { messageStream, PLAIN_CHANGES, type WantedChanges, writeMessage } from "./wanted.ts";
 import { FRAME, type ServerError, type Wire } from "./wire.ts";
@@ -65,14 +65,6 @@ const MOST_AT_ONCE = 5;
 /** Behind the first byte of XLogData: start, end, server clock. */
 const XLOG_HEADER = 25;
 const utf8 = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** Ends the reading of a change that is read again once the types were looked up. */
-class StaleTypes extends Error {
-  constructor(readonly relation: Relation) {
-    super();
-  }
-}
 
 export class ChangeDecoder {
   pendingRelation: RelationMessage | undefined;
@@ -89,6 +81,8 @@ export class ChangeDecoder {
   transactions = 0;
 
   readonly #writer: BatchWriter;
+  /** It is final while the frame before is read again with newer types, as it was not understood with those known. */
+  readonly #rows: RowWriter;
   readonly #wanted: WantedChanges;
   readonly #messageStream: Stream;
   readonly #relations = new Map<number, Relation>();
@@ -98,8 +92,6 @@ export class ChangeDecoder {
   /** Where to go back to when the change that is being read has to be read again: records written, and the index. */
   #undoLength = 0;
   #undoIndex = 0;
-  /** The frame before was not understood with the types as they were known, and is read again with newer ones. */
-  #isRetry = false;
   #finished: "error" | "end" | undefined;
   #olderValues: OlderValues | undefined;
 
@@ -118,16 +110,11 @@ export class ChangeDecoder {
   #resumeIndex: number;
   #skipBelow = 0;
 
-  // Where the values of the two rows of an update lie, by place: kind, start, end.
-  #old: Int32Array = new Int32Array(3 * 64);
-  #new: Int32Array = new Int32Array(3 * 64);
-
   readonly #schemaChanges: SchemaChangeTopic | undefined;
   readonly #transactions: TransactionMetadata | undefined;
   readonly #incremental: StreamWatcher | undefined;
   readonly #unreadable: UnreadableRows | undefined;
-  /** What is wrong with the change that is being read, and what was written before its records. */
-  #wrong: RecordError | undefined;
+  /** What was written before the records of the change that is read again. */
   #wrongFrom = 0;
   /** Changes of this batch that were rejected. */
   rejected = 0;
@@ -141,6 +128,7 @@ export class ChangeDecoder {
     this.#incremental = incremental;
     this.#transactions = transactions;
     this.#writer = writer;
+    this.#rows = new RowWriter(writer);
     this.#schemaChanges = schemaChanges;
     this.#wanted = wanted;
     this.#messageStream = messageStream(wanted.database);
@@ -169,7 +157,7 @@ export class ChangeDecoder {
     // The change that is read again was rolled back with what announced it.
     const announced = this.#announced;
     if (
-      this.#isRetry && relation.news === undefined && announced?.lsn === this.#lsn &&
+      this.#rows.isFinal && relation.news === undefined && announced?.lsn === this.#lsn &&
       announced.index >= this.#undoIndex
     ) {
       relation.news = announced.news;
@@ -198,7 +186,7 @@ export class ChangeDecoder {
       if (error instanceof StaleTypes) {
         this.#writer.rollback(this.#undoLength);
         this.#index = this.#undoIndex;
-        this.#isRetry = this.typesAreStale = true;
+        this.#rows.isFinal = this.typesAreStale = true;
         this.pendingRelation = error.relation.message;
         return "relation";
       }
@@ -213,11 +201,11 @@ export class ChangeDecoder {
     const writer = this.#writer;
     // The caller may have had to hand on a batch first.
     if (this.#finished !== undefined) return this.#finished;
-    if (this.#isRetry) {
+    if (this.#rows.isFinal) {
       this.#wrongFrom = writer.length;
       this.#change(wire, wire.frameStart + XLOG_HEADER, wire.frameEnd);
-      this.#isRetry = this.typesAreStale = false;
-      if (this.#wrong !== undefined) this.#rejectChange(this.#wrong);
+      this.#rows.isFinal = this.typesAreStale = false;
+      if (this.#rows.wrong !== undefined) this.#rejectChange(this.#rows.wrong);
     }
     for (;;) {
       if (this.#isFull) return "full";
@@ -442,7 +430,7 @@ export class ChangeDecoder {
     if (index < this.#skipBelow) return this.#skip(relation, index);
     if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
     this.#writer.begin(relation.stream, "insert", this.#timeMicros, this.#group, index);
-    const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
+    const unavailable = this.#rows.write("after", relation, bytes, view, at + 5, end, false);
     this.#end(relation, unavailable, bytes);
   }
 
@@ -455,7 +443,7 @@ export class ChangeDecoder {
     if (index < this.#skipBelow) return this.#skip(relation, index);
     if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
     this.#writer.begin(relation.stream, "delete", this.#timeMicros, this.#group, index);
-    this.#row("before", relation, bytes, view, at + 5, end, kind === TUPLE.key);
+    this.#rows.write("before", relation, bytes, view, at + 5, end, kind === TUPLE.key);
     this.#writer.end(this.#own);
     if (relation.hasTombstones) this.#writer.tombstone();
   }
@@ -472,10 +460,10 @@ export class ChangeDecoder {
       if (index < this.#skipBelow) return this.#skip(relation, index);
       if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
-      const unavailable = this.#row("after", relation, bytes, view, at + 5, end, false);
+      const unavailable = this.#rows.write("after", relation, bytes, view, at + 5, end, false);
       if (unavailable !== undefined && relation.reselects) {
-        this.#makeRoom(relation.columns.length);
-        locateValues(this.#new, relation.columns.length, bytes, view, at + 5, end);
+        this.#rows.locate("new", relation.columns.length, bytes, view, at + 5, end);
+        this.#rows.old.fill(0); // what stands there is another row's
       }
       return this.#end(relation, unavailable, bytes);
     }
@@ -485,39 +473,33 @@ export class ChangeDecoder {
     if (!relation.isSelected || this.#wanted.skips.has("update")) return;
     const isKeyOnly = kind === TUPLE.key;
     const count = relation.columns.length;
-    this.#makeRoom(count);
-    const newAt = locateValues(this.#old, count, bytes, view, at + 5, end);
+    const rows = this.#rows;
+    const newAt = rows.locate("old", count, bytes, view, at + 5, end);
     if (bytes[newAt] !== TUPLE.new) throw malformed("an update has no new row");
-    locateValues(this.#new, count, bytes, view, newAt + 1, end);
-    if (!keyChanged(relation, this.#old, this.#new, bytes, isKeyOnly)) {
+    rows.locate("new", count, bytes, view, newAt + 1, end);
+    if (!keyChanged(relation, rows.old, rows.new, bytes, isKeyOnly)) {
       if (index < this.#skipBelow) return this.#skip(relation, index);
       if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       writer.begin(stream, "update", this.#timeMicros, this.#group, index);
-      this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
-      const unavailable = this.#located("after", this.#new, this.#old, relation, bytes, isKeyOnly);
+      rows.writeLocated("before", rows.old, undefined, relation, bytes, isKeyOnly);
+      const unavailable = rows.writeLocated("after", rows.new, rows.old, relation, bytes, isKeyOnly);
       return this.#end(relation, unavailable, bytes);
     }
     // Another key is another row for whoever stores by key: the old one goes, the new one comes.
     if (index >= this.#skipBelow) {
       if (relation.news !== undefined || this.#transactions !== undefined) this.#precede(relation, index);
       writer.begin(stream, "delete", this.#timeMicros, this.#group, index);
-      this.#located("before", this.#old, undefined, relation, bytes, isKeyOnly);
+      rows.writeLocated("before", rows.old, undefined, relation, bytes, isKeyOnly);
       writer.end(this.#keyChangeOwn());
       if (relation.hasTombstones) writer.tombstone();
     } else this.#skip(relation, index);
     if (index + 1 < this.#skipBelow) return this.#skip(relation, index + 1);
     if (this.#transactions !== undefined) this.#precede(relation, index + 1);
     writer.begin(stream, "insert", this.#timeMicros, this.#group, index + 1);
-    const unavailable = this.#located("after", this.#new, this.#old, relation, bytes, isKeyOnly);
+    const unavailable = rows.writeLocated("after", rows.new, rows.old, relation, bytes, isKeyOnly);
     if (unavailable === undefined) return writer.end(this.#keyChangeOwn());
     writer.end(utf8.encode(`${this.#ownText},"key_changed":true${unavailableMember(relation, unavailable)}`));
     if (relation.reselects) this.#noteUnsent(relation, unavailable, bytes);
-  }
-
-  #makeRoom(columns: number): void {
-    if (this.#old.length >= 3 * columns) return;
-    this.#old = new Int32Array(3 * columns);
-    this.#new = new Int32Array(3 * columns);
   }
 
   /** A record that was delivered before reading was resumed inside its transaction. */
@@ -572,75 +554,9 @@ export class ChangeDecoder {
     if (relation.reselects) this.#noteUnsent(relation, unavailable, bytes);
   }
 
-  /**
-   * Writes a row as it is read.
-   *
-   * @param identityOnly columns that are no part of the replica identity were not sent, although they look like NULL
-   * @returns places of columns whose value was not sent because it has not changed
-   */
-  #row(
-    part: "before" | "after",
-    relation: Relation,
-    bytes: Uint8Array,
-    view: DataView,
-    at: number,
-    end: number,
-    identityOnly: boolean,
-  ): number[] | undefined {
-    const { columns, isIdentity } = relation;
-    const writer = this.#writer;
-    const count = view.getInt16(at);
-    if (count !== columns.length) throw wrongCount(relation, count);
-    at += 2;
-    let unavailable: number[] | undefined;
-    writer.beginRow(part);
-    for (let i = 0; i < count; i++) {
-      const kind = bytes[at++];
-      if (kind === VALUE.text) {
-        const start = at + 4;
-        at = start + view.getInt32(at);
-        if (at > end || at < start) throw malformed("a value is longer than its message");
-        writer.column(columns[i]);
-        this.#value(relation, i, bytes, start, at);
-      } else if (kind === VALUE.null) {
-        if (identityOnly && !isIdentity[i]) continue;
-        writer.column(columns[i]);
-        writer.null();
-      } else if (kind === VALUE.unchanged) (unavailable ??= []).push(this.#unavailable(relation, i));
-      else throw malformed(`an unknown kind of value (${kind})`);
-    }
-    if (at > end) throw malformed("a row is longer than its message");
-    writer.endRow();
-    return unavailable;
-  }
-
-  /** A value that has not changed was not sent: writes what the configuration puts in its place, if anything. */
-  #unavailable({ columns, placeholders }: Relation, place: number): number {
-    const placeholder = placeholders?.[place];
-    if (placeholder !== undefined) {
-      this.#writer.column(columns[place]);
-      this.#writer.literal(placeholder);
-    }
-    return place;
-  }
-
-  #value(relation: Relation, place: number, bytes: Uint8Array, start: number, end: number): void {
-    const writer = this.#writer;
-    const { at } = writer;
-    try {
-      relation.writers[place](writer, bytes, start, end);
-    } catch (error) {
-      if (!(error instanceof RecordError)) throw error;
-      if (!this.#isRetry) throw new StaleTypes(relation);
-      this.#wrong ??= unreadableColumn(relation.stream, place, error);
-      writer.at = at;
-      writer.text(bytes, start, end);
-    }
-  }
-
   /** What announces the change stays; its own records go. */
   #rejectChange(error: RecordError): void {
-    this.#wrong = undefined;
+    this.#rows.wrong = undefined;
     if (this.#unreadable === undefined) throw unreadableRow(error);
     this.#unsent.length = this.#unsent.findLastIndex(({ record }) => record < this.#wrongFrom) + 1;
     const batch = batchFromData(this.#writer.takeBack(this.#wrongFrom));
@@ -648,53 +564,9 @@ export class ChangeDecoder {
     this.#unreadable.reject(batch, error);
   }
 
-  /** Notes a row whose values are to be read from the table: its new image is the one in `#new`. */
+  /** Notes a row whose values are to be read from the table. */
   #noteUnsent(relation: Relation, places: readonly number[], bytes: Uint8Array): void {
-    const { rowPlaces } = relation;
-    if (rowPlaces.length === 0) return;
-    const key: string[] = [];
-    for (const place of rowPlaces) {
-      const row = this.#new[place * 3] === VALUE.unchanged ? this.#old : this.#new;
-      if (row[place * 3] !== VALUE.text) return;
-      key.push(decoder.decode(bytes.subarray(row[place * 3 + 1], row[place * 3 + 2])));
-    }
-    this.#unsent.push({ record: this.#writer.length - 1, relation, places, key });
-  }
-
-  /**
-   * Writes a row from noted places; values that were not sent are taken from `fallback`.
-   *
-   * @param identityOnly of the old row, which is `places` or `fallback`, only the replica identity was sent; its other
-   * columns look like NULL
-   */
-  #located(
-    part: "before" | "after",
-    places: Int32Array,
-    fallback: Int32Array | undefined,
-    relation: Relation,
-    bytes: Uint8Array,
-    identityOnly: boolean,
-  ): number[] | undefined {
-    const { columns, isIdentity } = relation;
-    const writer = this.#writer;
-    let unavailable: number[] | undefined;
-    writer.beginRow(part);
-    for (let i = 0; i < columns.length; i++) {
-      let from = places;
-      if (places[i * 3] === VALUE.unchanged && fallback !== undefined && (!identityOnly || isIdentity[i])) {
-        from = fallback;
-      }
-      const kind = from[i * 3];
-      if (kind === VALUE.text) {
-        writer.column(columns[i]);
-        this.#value(relation, i, bytes, from[i * 3 + 1], from[i * 3 + 2]);
-      } else if (kind === VALUE.unchanged) (unavailable ??= []).push(this.#unavailable(relation, i));
-      else if (fallback !== undefined || !identityOnly || isIdentity[i]) {
-        writer.column(columns[i]);
-        writer.null();
-      }
-    }
-    writer.endRow();
-    return unavailable;
+    const key = this.#rows.key(relation, bytes);
+    if (key !== undefined) this.#unsent.push({ record: this.#writer.length - 1, relation, places, key });
   }
 }
