@@ -7,12 +7,14 @@ import assert from "node:assert/strict";
 import { readConfig } from "../../runtime/config.ts";
 import { makePlan, type Plan } from "../../runtime/plan.ts";
 import { loadDefinitions } from "../../runtime/registry.ts";
+import { loadTransforms } from "../../runtime/transform_registry.ts";
 import { requireServer } from "../servers/missing.ts";
 import { type Postgres, startPostgres } from "../servers/postgres.ts";
 import { startRivvend } from "../servers/rivvend.ts";
 import { Program, runProgram, scratch } from "./program.ts";
 
 const definitions = await loadDefinitions();
+const transforms = await loadTransforms();
 
 const text = (name: string) => Deno.readTextFileSync(new URL(`testdata/seed/${name}.yaml`, import.meta.url));
 
@@ -22,6 +24,7 @@ const ENV: Readonly<Record<string, string>> = {
   MSSQL_PASSWORD: "p-3",
   SCHEMA_REGISTRY_USER: "u",
   SCHEMA_REGISTRY_PASSWORD: "p-4",
+  RIVVEN_ENCRYPTION_KEY: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 };
 
 const BROKER = "broker: { address: localhost:9092 }";
@@ -52,22 +55,19 @@ const BLOCKS: readonly Block[] = [
   {
     name: "transforms",
     more: postgres,
-    needs: [
-      "column_filters",
-      "transforms",
-      "mask_field",
-      "timestamp_converter",
-      "filter",
-      "extract_new_record_state",
-    ],
+    flows: ["p: postgres_cdc postgres-cdc → out stdout"],
   },
-  { name: "encryption", more: postgres, fill: login, needs: ["cdc_features", "encryption"] },
-  { name: "deduplication", more: postgres, fill: login, needs: ["cdc_features", "deduplication"] },
+  { name: "encryption", more: postgres, fill: login, flows: ["p: postgres_cdc postgres-cdc → out stdout"] },
+  {
+    name: "deduplication",
+    more: postgres,
+    fill: login,
+    flows: ["p: postgres_cdc postgres-cdc → out stdout"],
+  },
   {
     name: "tombstones",
     more: postgres,
     fill: login,
-    needs: ["cdc_features"],
     flows: ["p: postgres_cdc postgres-cdc → out stdout"],
   },
   { name: "datagen", flows: ["sources.demo-data: demo-data datagen → broker.demo-data rivven"] },
@@ -158,6 +158,7 @@ function examine(file: string): { readonly plan?: Plan; readonly errors: readonl
   const { config, problems } = readConfig(file, {
     file: "seed.yaml",
     definitions,
+    transforms,
     env: (name) => ENV[name],
     readFile: () => "",
     unsetVariables: "error",
