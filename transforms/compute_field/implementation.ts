@@ -35,6 +35,7 @@ type Plan = readonly { readonly stream: Stream; readonly type: ColumnType }[];
 export function openTransform(config: ComputeFieldConfig, context: TransformContext): Transform {
   const steps = config.computations.map((one) => stepOf(one, context));
   const plans = new WeakMap<Stream, Plan>();
+  const targets = new Set(steps.map(({ target }) => target));
   const toAfter = config.apply_to.includes("after"), toBefore = config.apply_to.includes("before");
   return {
     matches: selected({ tables: config.tables }),
@@ -60,7 +61,6 @@ export function openTransform(config: ComputeFieldConfig, context: TransformCont
       const { before, after } = record;
       const newAfter = toAfter && isRow(after) ? computed(steps, plan, record, "after", after) : after;
       const newBefore = toBefore && before ? computed(steps, plan, record, "before", before) : before;
-      const targets = new Set(steps.map(({ target }) => target));
       const unavailable = record.unavailable?.filter((name) =>
         !targets.has(name) || !isRow(newAfter) || !Object.hasOwn(newAfter, name)
       );
@@ -91,8 +91,7 @@ function computed(
   part: "before" | "after",
   row: Row,
 ): Row {
-  const made: Record<string, Value> = {};
-  for (const name of Object.keys(row)) setMember(made, name, row[name]);
+  const made: Record<string, Value> = { ...row };
   const isOnlyRow = part === "after" || record.operation === "delete";
   const seen: { -readonly [Name in keyof DataRecord]: DataRecord[Name] } = part === "after"
     ? { ...record, after: made }

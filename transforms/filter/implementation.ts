@@ -10,13 +10,20 @@ import type { FilterConfig } from "./definition.ts";
 
 export function openTransform(config: FilterConfig, context: TransformContext): Transform {
   const judge = new Judge(config, context);
+  let dropped = 0;
+  const apply = eachRecord((record) => {
+    const kept = judge.decide(record);
+    if (kept === undefined) dropped++;
+    return kept;
+  });
   return {
     matches: selected(config),
-    apply: eachRecord((record) => {
-      const kept = judge.decide(record);
-      if (kept === undefined) context.metrics.add("records_filtered_total");
+    apply(records, reject) {
+      dropped = 0;
+      const kept = apply(records, reject);
+      if (dropped > 0) context.metrics.add("records_filtered_total", dropped);
       return kept;
-    }),
+    },
   };
 }
 

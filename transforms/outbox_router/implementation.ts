@@ -14,6 +14,8 @@ import { routedTopicOfRow, TopicStreams, TopicTemplate } from "../_shared/topics
 import type { Transform, TransformContext } from "../contract.ts";
 import type { OutboxRouterConfig } from "./definition.ts";
 
+const utf8 = new TextEncoder();
+
 export function openTransform(config: OutboxRouterConfig, context: TransformContext): Transform {
   const router = new OutboxRouter(config, context);
   return {
@@ -133,11 +135,7 @@ class OutboxRouter {
         !hasEnvelope && payload instanceof Uint8Array ? "bytes" : "json",
       ),
       operation: isTombstone ? "tombstone" : "record",
-      key: key === null
-        ? undefined
-        : key instanceof Uint8Array
-        ? key
-        : new TextEncoder().encode(headerText(key)),
+      key: key === null ? undefined : key instanceof Uint8Array ? key : utf8.encode(headerText(key)),
       after: isTombstone ? undefined : after instanceof Uint8Array ? after : asJson(after),
       timeMicros: this.#time(row) ?? record.timeMicros,
       source: record.source,

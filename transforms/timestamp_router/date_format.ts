@@ -25,25 +25,29 @@ function pad(value: number, length: number): string {
   return String(Math.floor(value)).padStart(length, "0");
 }
 
+/** How long a text stays the same, in milliseconds: as long as the smallest unit in the pattern lasts. */
+const DURATIONS: Readonly<Record<string, number>> = { S: 1, s: 1000, m: 60_000, H: 3_600_000 };
+const DAY = 86_400_000;
+
+export interface DateFormat {
+  /** The text of a moment, milliseconds since 1970. */
+  text(millis: number): string;
+  /** Moments between two multiples of it, in milliseconds, have one text. */
+  readonly unitMillis: number;
+}
+
 /**
- * A function from milliseconds since 1970 to text. Letters in single quotes stand for themselves.
+ * Reads a pattern. Letters in single quotes stand for themselves.
  *
  * @throws {SyntaxError} at a letter that means something else to Java, or nothing
  */
-export function dateFormat(pattern: string): (millis: number) => string {
+export function dateFormat(pattern: string): DateFormat {
   const parts: Part[] = [];
+  let unitMillis = DAY;
   for (const [written] of pattern.matchAll(/'((?:[^']|'')*)'?|([A-Za-z])\2*|[^A-Za-z']+/g)) {
     const letter = written[0];
-    if (letter === "'") {
-      parts.push(
-        written === "''"
-          ? "'"
-          : written.slice(1, written.length > 1 && written.endsWith("'") ? -1 : undefined).replaceAll(
-            "''",
-            "'",
-          ),
-      );
-    } else if (/[A-Za-z]/.test(letter)) {
+    if (letter === "'") parts.push(quotedText(written));
+    else if (/[A-Za-z]/.test(letter)) {
       const field = FIELDS[letter];
       if (!field) {
         throw new SyntaxError(
@@ -52,13 +56,19 @@ export function dateFormat(pattern: string): (millis: number) => string {
           }`,
         );
       }
+      unitMillis = Math.min(unitMillis, DURATIONS[letter] ?? DAY);
       parts.push((date) => field(date, written.length));
     } else parts.push(written);
   }
-  return (millis) => {
+  const text = (millis: number) => {
     const date = new Date(millis);
-    let text = "";
-    for (const part of parts) text += typeof part === "string" ? part : part(date);
-    return text;
+    return parts.map((part) => typeof part === "string" ? part : part(date)).join("");
   };
+  return { text, unitMillis };
+}
+
+function quotedText(written: string): string {
+  if (written === "''") return "'";
+  const end = written.length > 1 && written.endsWith("'") ? -1 : undefined;
+  return written.slice(1, end).replaceAll("''", "'");
 }

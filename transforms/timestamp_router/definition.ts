@@ -43,7 +43,7 @@ const definition: TransformDefinition<TimestampRouterConfig> = defineTransform({
       });
     }
     try {
-      const text = dateFormat(config.timestamp_format)(0);
+      const text = dateFormat(config.timestamp_format).text(0);
       const message = topicProblem(
         config.topic_format.replace(/\$\{topic\}/g, "t").replace(/\$\{timestamp\}/g, () => text),
       );

@@ -9,21 +9,22 @@ import { dateFormat } from "./date_format.ts";
 
 export function openTransform(config: TimestampRouterConfig): Transform {
   const format = dateFormat(config.timestamp_format);
+  const unitMicros = BigInt(format.unitMillis) * 1000n;
   const streams = new TopicStreams();
   // Records come in the order of time, so that the last answer is nearly always the next one.
-  let last: { readonly stream: Stream; readonly millis: bigint; readonly made: Stream } | undefined;
+  let last: { readonly stream: Stream; readonly from: bigint; readonly made: Stream } | undefined;
   return {
     matches: selected({ tables: config.tables }),
     apply: eachRecord((record) => {
       const { stream, timeMicros } = record;
-      const millis = timeMicros / 1000n;
-      if (last?.stream !== stream || last.millis !== millis) {
-        const timestamp = format(Number(millis));
+      if (last?.stream !== stream || timeMicros < last.from || timeMicros >= last.from + unitMicros) {
+        const from = timeMicros - ((timeMicros % unitMicros) + unitMicros) % unitMicros;
+        const timestamp = format.text(Number(from / 1000n));
         const topic = config.topic_format.replace(
           /\$\{(topic|timestamp)\}/g,
           (_, name) => name === "topic" ? currentTopic(stream) : timestamp,
         );
-        last = { stream, millis, made: streams.of(stream, routedTopic(topic, stream)) };
+        last = { stream, from, made: streams.of(stream, routedTopic(topic, stream)) };
       }
       return { ...record, stream: last.made };
     }),

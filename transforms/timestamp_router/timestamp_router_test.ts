@@ -28,7 +28,7 @@ Deno.test("the topic changes where the time does, and streams keep theirs apart"
     record(a, "insert", at(1_767_225_599_999_999n)),
     record(b, "insert", at(1_767_225_599_999_999n)),
     record(a, "insert", at(1_767_225_600_000_000n)),
-    record(a, "insert", at(-1_000n)),
+    record(a, "insert", at(-1n)),
   ]);
   assert.deepEqual(records.map(({ stream }) => stream.topic), [
     "2025.12.31-23_public.a",
@@ -48,7 +48,7 @@ Deno.test("patterns of dates as Java has them", () => {
     ["MMM.EEE", "Feb.Tue"],
     ["''yyyy''", "'2026'"],
   ];
-  for (const [pattern, text] of cases) assert.equal(dateFormat(pattern)(millis), text, pattern);
+  for (const [pattern, text] of cases) assert.equal(dateFormat(pattern).text(millis), text, pattern);
   assert.throws(() => dateFormat("yyyy-ww"), /"w"/);
 });
 
