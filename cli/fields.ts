@@ -1,8 +1,8 @@
 /**
- * The keys of a connector's `config`, read off its definition: what spec.ts lists, docs.ts puts into READMEs, init.ts
+ * The keys of a connector's or a transform's `config`, read off its definition: what spec.ts lists, docs.ts puts into READMEs, init.ts
  * writes as YAML and plan.ts masks by.
  */
-import type { ConnectorDefinition } from "../connectors/contract.ts";
+import type { z } from "zod";
 import type { Json } from "../formats/data/value.ts";
 import { isSecretAt, jsonSchemaOf } from "../runtime/json_schema.ts";
 import type { Path } from "../runtime/problem.ts";
@@ -59,8 +59,13 @@ export interface Field {
   readonly sample: Json;
 }
 
-/** Every key of a connector's `config`, parents before their children, in the order of the definition. */
-export function configFields(definition: ConnectorDefinition): Field[] {
+/** What has a config: a connector or a transform. */
+export interface Described {
+  readonly config: z.ZodType;
+}
+
+/** Every key of a `config`, parents before their children, in the order of the definition. */
+export function configFields(definition: Described): Field[] {
   const root = jsonSchemaOf(definition.config) as Schema;
   const fields: Field[] = [];
   collect(root, "", 0, undefined, new Set());
@@ -159,7 +164,7 @@ export function configFields(definition: ConnectorDefinition): Field[] {
 }
 
 /** A configuration with the value of every key that the schema calls secret replaced by `***`. */
-export function maskSecrets(config: unknown, definition: ConnectorDefinition): unknown {
+export function maskSecrets(config: unknown, definition: Described): unknown {
   const root = jsonSchemaOf(definition.config);
   return mask(config, []);
 

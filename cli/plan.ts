@@ -5,9 +5,11 @@
 import { stringify } from "yaml";
 import type { Plan, PlannedConnector, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
 import { findConnector, loadDefinitions } from "../runtime/registry.ts";
+import { loadTransforms } from "../runtime/transform_registry.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { describeGuarantee, size } from "./describe.ts";
 import { maskSecrets } from "./fields.ts";
+import { maskedSteps, transformConfigs, transformRows } from "./flow_transforms.ts";
 import { topicRows } from "./flow_topics.ts";
 import { loadPlan } from "./load.ts";
 import type { Output } from "./output.ts";
@@ -15,6 +17,7 @@ import { listRights } from "./rights.ts";
 import { renderTable } from "./table.ts";
 
 const definitions = await loadDefinitions();
+const transforms = await loadTransforms();
 
 /** `plan`. */
 export async function run(args: Arguments, output: Output): Promise<number> {
@@ -30,8 +33,10 @@ function planAsData({ secrets: _, ...plan }: Plan) {
     ...plan,
     sources: plan.sources.map((source) => ({
       ...masked(source),
+      transforms: maskedSteps(source.transforms, transforms),
       flows: source.flows.map(({ deadLetters, ...flow }) => ({
         ...flow,
+        transforms: maskedSteps(flow.transforms, transforms),
         sink: masked(flow.sink),
         ...(deadLetters ? { deadLetters: { ...deadLetters, sink: masked(deadLetters.sink) } } : {}),
       })),
@@ -67,7 +72,11 @@ function planText(plan: Plan, output: Output): string {
     }),
     "",
     bold("Configuration") + dim("  defaults filled in, secrets masked"),
-    workers.map(({ connector, label }) => configText(connector, label, output)).join("\n"),
+    ...workers.map(({ connector, label }) => configText(label, masked(connector).config, output)),
+    ...plan.sources.flatMap((source) => [
+      ...transformTexts(source.name, source, output),
+      ...source.flows.flatMap((flow) => transformTexts(flow.name, flow, output)),
+    ]),
   ].join("\n");
 }
 
@@ -77,6 +86,7 @@ function flowText(source: PlannedSource, flow: PlannedFlow, output: Output): str
   const rows = [
     ["guarantee", `${certain(describeGuarantee(flow.guarantee))}: ${flow.guaranteeReason}`],
     ["takes", streamsOf(source, flow)],
+    ...transformRows(source, flow),
     ...topicRows(source, flow),
     ["written as", flow.layout],
     ["on error", ON_ERROR[flow.onError](flow)],
@@ -137,8 +147,17 @@ function workerRows(connector: PlannedConnector, label: string, { style }: Outpu
   );
 }
 
-function configText(connector: PlannedConnector, label: string, { style }: Output): string {
-  const { config } = masked(connector);
+function transformTexts(
+  of: string,
+  { transforms: steps }: Pick<PlannedFlow, "transforms">,
+  output: Output,
+): string[] {
+  const { dim } = output.style;
+  return transformConfigs(steps, transforms)
+    .map(({ name, config }) => configText(`${name} ${dim(`(transform of ${of})`)}`, config, output));
+}
+
+function configText(label: string, config: unknown, { style }: Output): string {
   const text = stringify(config ?? {}, { lineWidth: 0 }).trimEnd();
   return `  ${style.cyan(label)}\n${text.split("\n").map((line) => `    ${line}`).join("\n")}`;
 }

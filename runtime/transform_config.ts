@@ -57,9 +57,10 @@ export class TransformReader {
    * The list at `path`: names of top-level transforms, and transforms written there.
    *
    * @param before how many there are in the chain before it, for the names of those that have none
+   * @param of what they belong to, where names would not be enough
    * @returns undefined when one of them is not valid
    */
-  list(path: Path, before = 0): readonly ConfiguredStep[] | undefined {
+  list(path: Path, before = 0, of = ""): readonly ConfiguredStep[] | undefined {
     const list = this.#document.at(path);
     if (list === undefined || list === null) return [];
     if (!Array.isArray(list)) {
@@ -70,7 +71,7 @@ export class TransformReader {
       }
       return undefined;
     }
-    const steps = list.map((_, i) => this.#member([...path, i], before + i + 1));
+    const steps = list.map((_, i) => this.#member([...path, i], `#${before + i + 1}${of && ` of ${of}`}`));
     return steps.every((step) => step !== undefined) ? steps : undefined;
   }
 
@@ -104,10 +105,10 @@ export class TransformReader {
     this.#options.report({ path: [section], message });
   }
 
-  #member(path: Path, number: number): ConfiguredStep | undefined {
+  #member(path: Path, place: string): ConfiguredStep | undefined {
     const { report } = this.#options;
     const written = this.#document.at(path);
-    if (typeof written !== "string") return this.#entry(path, number);
+    if (typeof written !== "string") return this.#entry(path, place);
     if (this.#document.isUnset(path)) return undefined;
     const names = this.#document.entries("transforms").map(([name]) => name);
     if (names.includes(written)) {
@@ -126,13 +127,13 @@ export class TransformReader {
     this.#used.add(name);
     if (this.#named.has(name)) return this.#named.get(name);
     this.#open.add(name);
-    const step = this.#entry(["transforms", name], 0, name);
+    const step = this.#entry(["transforms", name], "", name);
     this.#open.delete(name);
     this.#named.set(name, step);
     return step;
   }
 
-  #entry(path: Path, number: number, topName?: string): ConfiguredStep | undefined {
+  #entry(path: Path, place: string, topName?: string): ConfiguredStep | undefined {
     const document = this.#document;
     const { report, definitions, allowUnknownKeys } = this.#options;
     const typeAt = [...path, "type"];
@@ -152,7 +153,7 @@ export class TransformReader {
     const hasPredicate = (document.at(predicateAt) ?? undefined) !== undefined;
     const predicate = hasPredicate ? this.#predicates.read(predicateAt) : undefined;
     if (typeof type !== "string" || document.isUnset(typeAt)) return undefined;
-    const name = topName ?? entry?.name ?? `${type} #${number}`;
+    const name = topName ?? entry?.name ?? `${type} ${place}`;
     const at = [...path, "config"];
     const step = FORK_TYPES.includes(type)
       ? this.#fork(name, path, at)

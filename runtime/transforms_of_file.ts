@@ -62,7 +62,7 @@ export function readTransforms(
     return joined(front, own, beside, back);
   });
   const pipelines = read("pipelines", (path) => reader.list([...path, "transforms"]));
-  const sinks = read("sinks", (path) => reader.list([...path, "transforms"]));
+  const sinks = read("sinks", (path) => reader.list([...path, "transforms"], 0, `sink ${path[1]}`));
   reader.finish();
   return good ? { sources, pipelines, sinks } : undefined;
 }
