@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { DataRecord } from "../../formats/data/record.ts";
 import type { Row } from "../../formats/data/value.ts";
 import { configOf, problemKeys, record, run, stream, testContext } from "../_shared/testing.ts";
@@ -36,6 +37,36 @@ Deno.test("rows stay for which the condition holds; with drop they go", async ()
   assert.deepEqual(await ids({ condition: "status = ü" }), [2n ** 60n]);
   assert.deepEqual(await ids({ field: "status", equals: "paid" }), [1n, 2n, 3n]);
   assert.deepEqual(await ids({ drop: true }), []);
+});
+
+Deno.test("what one filter keeps its opposite drops, in order, whatever the rows", async () => {
+  const value = fc.record({
+    id: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    amount: fc.option(
+      fc.tuple(fc.bigInt({ min: -(10n ** 20n), max: 10n ** 20n }), fc.nat(99)).map(([a, b]) =>
+        `${a}.${String(b).padStart(2, "0")}`
+      ),
+    ),
+    status: fc.option(fc.string({ unit: "grapheme", maxLength: 3 })),
+  }, { noNullPrototype: true });
+  const condition = fc.constantFrom(
+    "amount > 0",
+    "id = 5 OR status = 'a'",
+    "status != x",
+    "NOT (amount < id)",
+    "status LIKE '%a%'",
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 8 }), condition, async (rows, condition) => {
+      const records = rows.map((after) => record(ORDERS, "insert", { after }));
+      const orders = async (drop: boolean) =>
+        (await run(open({ condition, drop }), records)).records.map(({ order }) => order!);
+      const [kept, dropped] = [await orders(false), await orders(true)];
+      assert.deepEqual([...kept, ...dropped].toSorted(), records.map(({ order }) => order));
+      assert.deepEqual([kept, dropped], [kept.toSorted(), dropped.toSorted()]);
+    }),
+    { numRuns: 60, seed: 20260131 },
+  );
 });
 
 Deno.test("every kind of record: rows are judged, what has no row passes, unless it is said otherwise", async () => {

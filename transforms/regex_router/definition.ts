@@ -44,10 +44,7 @@ export type RegexRouterConfig = z.output<typeof config>;
 
 const definition: TransformDefinition<RegexRouterConfig> = defineTransform({
   type: "regex_router",
-  aliases: {
-    by_logical_table_router: { match_on: "topic", anchored: true },
-    topic_regex_router: {},
-  },
+  aliases: { by_logical_table_router: { match_on: "topic", anchored: true } },
   title: "Route tables to topics by name",
   summary: "Sets the topic of tables by regular expressions",
   description:

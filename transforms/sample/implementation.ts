@@ -2,6 +2,7 @@
 import { valueText } from "../../formats/data/json_value.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
+import { LastDelete } from "../_shared/deletes.ts";
 import { eachRecord, isRowRecord } from "../_shared/records.ts";
 import { selected } from "../_shared/selected.ts";
 import type { Transform, TransformContext } from "../contract.ts";
@@ -10,24 +11,30 @@ import type { SampleConfig } from "./definition.ts";
 export function openTransform(config: SampleConfig, context: TransformContext): Transform {
   const { ratio, by, seed } = config;
   const limit = ratio * 2 ** 32;
+  const lastDelete = new LastDelete<boolean>();
+  const stays = (record: DataRecord) => {
+    const identity = identityOf(record, by);
+    const place = identity === undefined ? context.random() * 2 ** 32 : hash(`${seed}/${identity}`);
+    return place < limit;
+  };
   return {
     matches: selected({ tables: config.tables }),
     apply: eachRecord((record) => {
-      if (!isRowRecord(record) && record.operation !== "tombstone") return record;
-      const identity = identityOf(record, by);
-      const place = identity === undefined ? context.random() * 2 ** 32 : hash(`${seed}/${identity}`);
-      return place < limit ? record : undefined;
+      if (record.operation === "tombstone") {
+        return lastDelete.of(record) ?? stays(record) ? record : undefined;
+      }
+      if (!isRowRecord(record)) return record;
+      const kept = stays(record);
+      if (record.operation === "delete") lastDelete.remember(record, kept);
+      return kept ? record : undefined;
     }),
   };
 }
 
-/** What decides about a record; a tombstone has nothing but a key. */
-function identityOf(record: DataRecord, by: SampleConfig["by"]): string | undefined {
-  const { key, order, stream } = record;
-  if (key !== undefined && (by === "key" || record.operation === "tombstone")) {
-    return `${qualifiedName(stream)}/${key instanceof Uint8Array ? key.toBase64() : valueText(key)}`;
-  }
-  return order;
+/** What decides about a record; undefined: chance. */
+function identityOf({ key, order, stream }: DataRecord, by: SampleConfig["by"]): string | undefined {
+  if (by === "record" || key === undefined) return order;
+  return `${qualifiedName(stream)}/${key instanceof Uint8Array ? key.toBase64() : valueText(key)}`;
 }
 
 /** 32 bits, evenly spread: FNV-1a over UTF-16, then the finalizer of MurmurHash3, both in the public domain. */

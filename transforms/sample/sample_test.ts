@@ -41,6 +41,18 @@ Deno.test("all changes of a row and its tombstone stay or none, in every run", a
   assert.notDeepEqual(await kept(2), first);
 });
 
+Deno.test("by record, a tombstone still goes the way of its delete", async () => {
+  const all = Array.from({ length: 100 }, (_, i) => [
+    record(USERS, "delete", { before: { id: BigInt(i) } }),
+    record(USERS, "tombstone", { key: { id: BigInt(i) } }),
+  ]).flat();
+  const { records } = await run(open({ ratio: 0.5, by: "record" }), all);
+  const counts = [...Map.groupBy(records, ({ key }) => (key as { id: bigint }).id).values()].map((list) =>
+    list.length
+  );
+  assert.ok(counts.length > 30 && counts.length < 70 && counts.every((count) => count === 2));
+});
+
 Deno.test("what has no row passes; without key and place chance decides", async () => {
   const events = (["truncate", "schema", "message"] as const).map((operation) => record(USERS, operation));
   assert.equal((await run(open({ ratio: 0 }), events)).records.length, 3);
