@@ -53,7 +53,7 @@ Deno.test("what one filter keeps its opposite drops, in order, whatever the rows
     "amount > 0",
     "id = 5 OR status = 'a'",
     "status != x",
-    "NOT (amount < id)",
+    "NOT (amount < after.id)",
     "status LIKE '%a%'",
   );
   await fc.assert(
