@@ -60,16 +60,13 @@ export class FieldSealer {
     return names;
   }
 
-  /** The key columns as this image has them: `before` of a row whose key changes has the old one. */
+  /** The key columns as this image has them, as far as it does: `before` of a row whose key changes has the old one. */
   #rowOf(row: Row, key: Row | Uint8Array | undefined, names: readonly string[]): string | undefined {
     const known = this.#rows.get(row);
     if (known !== undefined) return known;
-    const from = names.every((name) => Object.hasOwn(row, name))
-      ? row
-      : key !== undefined && !(key instanceof Uint8Array)
-      ? key
-      : undefined;
-    if (from === undefined) return undefined;
+    const others = key === undefined || key instanceof Uint8Array ? {} : key;
+    const from: Row = { ...others, ...row };
+    if (!names.every((name) => Object.hasOwn(from, name))) return undefined;
     const text = membersText(from, names);
     this.#rows.set(row, text);
     return text;

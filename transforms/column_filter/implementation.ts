@@ -5,6 +5,7 @@ import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import type { Row, Value } from "../../formats/data/value.ts";
 import { isPattern, namesOf, type NameTest, nameTest } from "../_protection/selector.ts";
+import { asJson } from "../_shared/json_values.ts";
 import { eachRecord, isRow } from "../_shared/records.ts";
 import type { Transform, TransformContext } from "../contract.ts";
 import type { ColumnFilterConfig } from "./definition.ts";
@@ -133,19 +134,28 @@ function keyColumn(name: string, stream: Stream): ConnectorError {
 }
 
 function filterRecord(record: DataRecord, keep: Keep): DataRecord {
-  const { before, after, unavailable } = record;
+  const { key, before, after, unavailable } = record;
+  const newKey = key === undefined || key instanceof Uint8Array ? key : keptKey(key, keep);
   const newBefore = before && filterRow(before, keep);
   const newAfter = filterPayload(after, keep);
   const stillUnavailable = unavailable?.filter(keep);
-  if (newBefore === before && newAfter === after && stillUnavailable?.length === unavailable?.length) {
-    return record;
-  }
+  const isSame = newKey === key && newBefore === before && newAfter === after;
+  if (isSame && stillUnavailable?.length === unavailable?.length) return record;
   return {
     ...record,
+    key: newKey,
     before: newBefore,
     after: newAfter,
     unavailable: stillUnavailable?.length ? stillUnavailable : undefined,
   };
+}
+
+/** What stays in the key alone has no column any more that could tell its type. */
+function keptKey(key: Row, keep: Keep): Row {
+  const names = Object.keys(key);
+  return names.every(keep)
+    ? key
+    : Object.fromEntries(names.map((name) => [name, keep(name) ? key[name] : asJson(key[name])]));
 }
 
 function filterPayload(value: Value | undefined, keep: Keep): Value | undefined {
