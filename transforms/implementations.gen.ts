@@ -12,6 +12,7 @@ export const implementations: Readonly<Record<string, () => Promise<TransformMod
   encrypt_field: () => import("./encrypt_field/implementation.ts"),
   extract_new_record_state: () => import("./extract_new_record_state/implementation.ts"),
   filter: () => import("./filter/implementation.ts"),
+  flatten: () => import("./flatten/implementation.ts"),
   insert_field: () => import("./insert_field/implementation.ts"),
   javascript: () => import("./javascript/implementation.ts"),
   mask_field: () => import("./mask_field/implementation.ts"),
@@ -23,5 +24,6 @@ export const implementations: Readonly<Record<string, () => Promise<TransformMod
   timestamp_converter: () => import("./timestamp_converter/implementation.ts"),
   timestamp_router: () => import("./timestamp_router/implementation.ts"),
   tombstone: () => import("./tombstone/implementation.ts"),
+  unwrap: () => import("./unwrap/implementation.ts"),
   value_to_key: () => import("./value_to_key/implementation.ts"),
 };

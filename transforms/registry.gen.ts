@@ -16,6 +16,7 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   encrypt_field: () => import("./encrypt_field/definition.ts"),
   extract_new_record_state: () => import("./extract_new_record_state/definition.ts"),
   filter: () => import("./filter/definition.ts"),
+  flatten: () => import("./flatten/definition.ts"),
   insert_field: () => import("./insert_field/definition.ts"),
   javascript: () => import("./javascript/definition.ts"),
   mask_field: () => import("./mask_field/definition.ts"),
@@ -27,5 +28,6 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   timestamp_converter: () => import("./timestamp_converter/definition.ts"),
   timestamp_router: () => import("./timestamp_router/definition.ts"),
   tombstone: () => import("./tombstone/definition.ts"),
+  unwrap: () => import("./unwrap/definition.ts"),
   value_to_key: () => import("./value_to_key/definition.ts"),
 };

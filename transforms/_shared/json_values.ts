@@ -1,4 +1,6 @@
 /** Values of typed columns as they are inside JSON: for what moves into an object that no column describes. */
+import type { DataRecord } from "../../formats/data/record.ts";
+import type { Stream } from "../../formats/data/stream.ts";
 import type { Value } from "../../formats/data/value.ts";
 import { setMember } from "./paths.ts";
 import { isRow } from "./records.ts";
@@ -20,4 +22,16 @@ export function asJson(value: Value): Value {
   const copy: Record<string, Value> = {};
   for (const name of names) setMember(copy, name, asJson(value[name]));
   return copy;
+}
+
+/** A key whose columns the stream may have lost: values without a column are as JSON has them. */
+export function keyWithoutColumns(key: DataRecord["key"], { columns }: Stream): DataRecord["key"] {
+  if (key === undefined || key instanceof Uint8Array) return key;
+  let copy: Record<string, Value> | undefined;
+  for (const name of Object.keys(key)) {
+    if (columns?.some((column) => column.name === name)) continue;
+    const value = asJson(key[name]);
+    if (value !== key[name]) (copy ??= { ...key })[name] = value;
+  }
+  return copy ?? key;
 }

@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "transforms:\n  - type: flatten\n    config: { delimiter: _ }\ngiven:\n  - {\n      stream: events,\n      after: { id: 1, user: { name: Ada, address: { city: Ulm } }, tags: [a, b], extra: {} },\n    }\nexpect:\n  - {\n      stream: events,\n      after: { id: 1, user_name: Ada, user_address_city: Ulm, tags: [a, b], extra: {} },\n    }\n";
