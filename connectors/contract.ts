@@ -192,6 +192,11 @@ export interface Source extends AsyncDisposable {
   check(report: CheckReport): Promise<void>;
   /** The tables or topics to choose from. */
   discover?(): Promise<readonly DiscoveredStream[]>;
+  /**
+   * A position from which on all comes that is behind any of these. Asked for where a target was set back (`recover`)
+   * that shares its source with other pipelines; without it that is an error.
+   */
+  lowest?(positions: readonly Position[]): Position;
 }
 
 export interface Sink extends AsyncDisposable {
@@ -206,7 +211,25 @@ export interface Sink extends AsyncDisposable {
    * saved.
    */
   flush(): Promise<Json | void>;
+  /**
+   * What the target itself says it has of this flow: the `context.progress()` that the last `flush()` has stored with
+   * the data, in one transaction. Asked for once, before the first batch; it goes before what the checkpoint says.
+   * Undefined: the target has nothing of this flow.
+   */
+  recover?(): Promise<Progress | undefined>;
   check(report: CheckReport): Promise<void>;
+}
+
+/** How far a flow is, as plain JSON: what a target of technique T1 stores with the data. */
+export interface Progress {
+  /** The source's name in the pipeline file. */
+  readonly source: string;
+  /** The source's type. What another source has stored is not believed. */
+  readonly connector: string;
+  /** The source goes on here. */
+  readonly position?: Position;
+  /** For each lane the order of the last record. */
+  readonly marks: Readonly<Record<string, string>>;
 }
 
 /** A stream that a source could read. */
@@ -321,6 +344,11 @@ export interface SinkContext extends ConnectorContext {
   readonly layout: Layout;
   /** What `flush()` returned for the last commit. */
   readonly saved: Json | undefined;
+  /**
+   * Within `flush()`: how far the flow is with all that was accepted. To be stored with the data where the target has
+   * transactions, also when of a commit's records all were rejected.
+   */
+  readonly progress: () => Progress;
   /** The destination will never take record `i`: what `on_error` says happens to it. Before `flush()` resolves. */
   readonly reject: (batch: Batch, i: number, error: RecordError) => void;
 }

@@ -128,7 +128,8 @@ export class DeadLetterPublisher implements AsyncDisposable {
       deadLetterMaxRatio: 1,
     });
     const { port1, port2 } = new MessageChannel();
-    await remote.call("startSink", { port: port2, marks: {} }, [port2]);
+    const source = { name: flow, connector: "dead_letters" };
+    await remote.call("startSink", { port: port2, marks: {}, source }, [port2]);
     return { remote, sender: new PortSender(port1) };
   }
 }

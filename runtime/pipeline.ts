@@ -3,7 +3,7 @@
  * the sink (in the sink's worker), and the commit (on the main thread), whose order is the whole promise that
  * nothing is lost. Batches flow as WHATWG streams; a chunk is a batch.
  */
-import type { BatchLimits, Clock, Sink, Source } from "../connectors/contract.ts";
+import type { BatchLimits, Clock, Progress, Sink, Source } from "../connectors/contract.ts";
 import type { Batch, Position } from "../formats/data/batch.ts";
 import type { Layout } from "../formats/data/envelope.ts";
 import type { Stream } from "../formats/data/stream.ts";
@@ -127,6 +127,8 @@ export interface SinkEndOptions {
   readonly makeReceiver: (port: MessagePort, arrived: () => void) => PortReceiver;
   /** Records at or below these were made durable before; they are dropped. */
   readonly marks: Marks;
+  /** The source that feeds it. */
+  readonly source: { readonly name: string; readonly connector: string };
   readonly layout: Layout;
   readonly limits: BatchLimits;
   readonly rejections: Rejections;
@@ -151,7 +153,10 @@ export class SinkEnd {
 
   /** Lanes in which records may still come that are durable already. */
   readonly #toDrop: Map<string, string>;
+  /** Of the lanes that moved since the last flush. */
   #marks: Record<string, string> = {};
+  /** Of all lanes. */
+  readonly #allMarks: Record<string, string>;
   #seq = 0;
   #position: Position | undefined;
   #records = 0;
@@ -166,6 +171,7 @@ export class SinkEnd {
   constructor(options: SinkEndOptions) {
     this.#options = options;
     this.#toDrop = new Map(Object.entries(options.marks));
+    this.#allMarks = { ...options.marks };
     this.#receiver = options.makeReceiver(options.port, () => this.#wake?.());
   }
 
@@ -183,6 +189,17 @@ export class SinkEnd {
     this.#flushRequest ??= Promise.withResolvers();
     this.#wake?.();
     return this.#flushRequest.promise;
+  }
+
+  /** How far the flow is with all that was accepted, for sinks that store it with the data. */
+  progress(): Progress {
+    const { name: source, connector } = this.#options.source;
+    return {
+      source,
+      connector,
+      ...(this.#position ? { position: this.#position } : {}),
+      marks: { ...this.#allMarks },
+    };
   }
 
   close(): void {
@@ -234,7 +251,7 @@ export class SinkEnd {
 
   #moveMark(lane: string, order: string): void {
     const mark = this.#marks[lane];
-    if (mark === undefined || mark < order) this.#marks[lane] = order;
+    if (mark === undefined || mark < order) this.#marks[lane] = this.#allMarks[lane] = order;
   }
 
   /** Nothing is waiting: asks for a flush when that is due, and waits for whatever comes first. */
@@ -276,6 +293,8 @@ export class SinkEnd {
 
   async #flush(request: PromiseWithResolvers<Flushed>): Promise<void> {
     const { sink, rejections, clock } = this.#options;
+    // What the target then says of itself covers the rejected records as well, so they are kept before.
+    if (sink.recover && rejections.waiting > 0) return this.#onlyRejected(request);
     const isLast = this.#receiver.isDone;
     reached("before_flush");
     let saved: Json | undefined;
@@ -310,6 +329,24 @@ export class SinkEnd {
     this.#lastFlushed = isLast;
     this.#flushRequest = undefined;
     request.resolve(flushed);
+  }
+
+  /** Answers with what was rejected and nothing else; the flush comes right after it. */
+  #onlyRejected(request: PromiseWithResolvers<Flushed>): void {
+    const nothing = { records: 0, bytes: 0, oldestMicros: 0n, newestMicros: 0n };
+    const { rejections } = this.#options;
+    request.resolve({
+      ...rejections.take(),
+      ...nothing,
+      seq: 0,
+      position: undefined,
+      marks: {},
+      saved: undefined,
+      isLast: false,
+    });
+    this.#flushRequest = undefined;
+    this.#dueAsked = false;
+    this.#ask("limits");
   }
 
   /** Drops what an earlier run made durable: records at or below the lane's mark. */

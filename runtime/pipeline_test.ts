@@ -64,6 +64,7 @@ class Flow implements AsyncDisposable {
       port: port2,
       makeReceiver: (port, arrived) => new PortReceiver(port, arrived),
       marks,
+      source: { name: "numbers", connector: "fake" },
       layout,
       limits,
       rejections: options.rejections ?? rejections("dead_letter"),
@@ -175,6 +176,7 @@ Deno.test("a pipeline saves a position only after the sink has flushed, and ackn
     port: port2,
     makeReceiver: (port, arrived) => new PortReceiver(port, arrived),
     marks: {},
+    source: { name: "numbers", connector: "fake" },
     layout: "plain",
     limits: CHEAP,
     rejections: rejections("stop"),
@@ -520,6 +522,35 @@ Deno.test("refused records travel with the commit of the others, once", async ()
     orderText("g", 1),
     orderText("g", 3),
   ]);
+});
+
+Deno.test("where the target says itself how far it is, refused records are kept before it is told of them", async () => {
+  const kept = rejections("dead_letter");
+  const sink: CollectingSink & Pick<Sink, "recover"> = new CollectingSink();
+  sink.recover = () => Promise.resolve(undefined);
+  sink.write = (batch) => {
+    kept.reject(batch, 0, new RecordError("too long", { code: "schema_refused" }));
+    return CollectingSink.prototype.write.call(sink, batch.withoutFirst(1));
+  };
+  await using flow = new Flow({ sink, rejections: kept });
+  await flow.finish(batchOf(1, 3));
+  assert.deepEqual(flow.ids, [2, 3]);
+  assert.deepEqual(flow.commits.map(({ seq, deadLetters, marks }) => [seq, deadLetters.length, marks]), [
+    [0, 1, {}],
+    [1, 0, { stream: orderText("g", 3) }],
+  ]);
+});
+
+Deno.test("progress() says how far the flow is with all that was accepted, with what it had before", async () => {
+  const marks = { stream: orderText("g", 2), snapshot: orderText("a", 9) };
+  await using flow = new Flow({ marks, commits: false });
+  assert.deepEqual(flow.end.progress(), { source: "numbers", connector: "fake", marks });
+  await flow.send(batchOf(1, 5));
+  await until(() => flow.dues.length > 0);
+  const progress = { source: "numbers", connector: "fake", position: { v: 1, n: 5 } };
+  assert.deepEqual(flow.end.progress(), { ...progress, marks: { ...marks, stream: orderText("g", 5) } });
+  await flow.end.flush();
+  assert.deepEqual(flow.end.progress(), { ...progress, marks: { ...marks, stream: orderText("g", 5) } });
 });
 
 // ---- the source's end -----------------------------------------------------------------------------------------------

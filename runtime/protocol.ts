@@ -6,6 +6,7 @@ import type {
   BatchLimits,
   CheckFinding,
   DiscoveredStream,
+  Progress,
   SourceProgress,
   StreamSelection,
 } from "../connectors/contract.ts";
@@ -64,6 +65,13 @@ export interface FlowStart {
   readonly eventsPerSecond: number;
 }
 
+/** What starts a sink: where batches come from, and what of them it has already. */
+export interface SinkStart {
+  readonly port: MessagePort;
+  readonly marks: Marks;
+  readonly source: { readonly name: string; readonly connector: string };
+}
+
 /** What starts the reading of a source, with the transforms that all its flows share. */
 export interface SourceStart {
   readonly from: Position | undefined;
@@ -78,7 +86,11 @@ export interface Calls {
   check: { args: undefined; result: readonly CheckFinding[] };
   discover: { args: undefined; result: readonly DiscoveredStream[] };
   startSource: { args: SourceStart; result: void };
-  startSink: { args: { port: MessagePort; marks: Marks }; result: void };
+  /** Between `open` and `startSink`: what the target says that it has. */
+  recover: { args: undefined; result: Progress | undefined };
+  /** Of a source: the lowest of positions; undefined where it can't tell. */
+  lowest: { args: readonly Position[]; result: Position | undefined };
+  startSink: { args: SinkStart; result: void };
   acknowledge: { args: Position; result: void };
   flush: { args: undefined; result: Flushed };
   /** A source stops reading; what it has read goes on its way. */

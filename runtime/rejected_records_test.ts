@@ -49,6 +49,7 @@ class Receiver implements AsyncDisposable {
       port: port2,
       makeReceiver: (port, arrived) => new PortReceiver(port, arrived),
       marks,
+      source: { name: "numbers", connector: "fake" },
       layout: "plain",
       limits: CHEAP,
       rejections: new Rejections({ flow: "flow", onError, maxRatio: 1 }, fakeSinkContext().log),

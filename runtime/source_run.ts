@@ -5,7 +5,7 @@
 import type { Clock } from "../connectors/contract.ts";
 import type { Position } from "../formats/data/batch.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
-import type { Checkpoints } from "./checkpoint.ts";
+import type { Checkpoints, Marks } from "./checkpoint.ts";
 import { DeadLetterPublisher } from "./dead_letter_publisher.ts";
 import type { Failpoint } from "./failpoint.ts";
 import { commit, type Flushed } from "./pipeline.ts";
@@ -17,6 +17,7 @@ import {
   PROTOCOL_VERSION,
   type WorkerStats,
 } from "./protocol.ts";
+import { cannotCompare, startOf } from "./recovery.ts";
 import { Remote } from "./remote.ts";
 
 export interface RunContext {
@@ -101,20 +102,38 @@ class SourceRun implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { checkpoints } = this.#context;
+    const { marks, from } = await this.#orFail(this.#recover());
+    const source = { name: this.#plan.name, connector: this.#plan.connector };
     const starts: FlowStart[] = [];
-    for (const { plan, remote } of this.#flows) {
+    for (const [i, { plan, remote }] of this.#flows.entries()) {
       const { port1, port2 } = new MessageChannel();
       const { streams, transforms, eventsPerSecond } = plan;
       starts.push({ port: port1, streams, transforms, eventsPerSecond });
-      await this.#orFail(
-        remote.call("startSink", { port: port2, marks: checkpoints.marks(plan.name) }, [port2]),
-      );
+      const start = { port: port2, marks: marks[i], source };
+      await this.#orFail(remote.call("startSink", start, [port2]));
     }
-    const from = checkpoints.position(this.#plan.name, this.#plan.connector);
     const { transforms, eventsPerSecond } = this.#plan;
     const args = { from, flows: starts, transforms, eventsPerSecond };
     await this.#orFail(this.#source.call("startSource", args, starts.map(({ port }) => port)));
+  }
+
+  /** What each flow has, and where the source goes on: the targets are asked first, the checkpoint knows the rest. */
+  async #recover(): Promise<{ marks: readonly Marks[]; from: Position | undefined }> {
+    const { checkpoints, observer } = this.#context;
+    const { name, connector } = this.#plan;
+    const flows = await Promise.all(this.#flows.map(async ({ plan, remote }) => ({
+      flow: plan.name,
+      sink: plan.sink.name,
+      marks: checkpoints.marks(plan.name),
+      recovered: await remote.call("recover", undefined),
+    })));
+    const { marks, positions, warnings } = startOf(this.#plan, checkpoints.position(name, connector), flows);
+    for (const warning of warnings) observer.log("warn", name, warning);
+    const known = positions.filter((position) => position !== undefined);
+    if (known.length < positions.length) return { marks, from: undefined };
+    const from = known.length === 1 ? known[0] : await this.#source.call("lowest", known);
+    if (!from) throw cannotCompare(name);
+    return { marks, from };
   }
 
   async finished(drain: AbortSignal): Promise<void> {

@@ -37,6 +37,7 @@ const OWNERS = "topics";
 
 class RoutedSource implements Source {
   readonly discover?: () => Promise<readonly DiscoveredStream[]>;
+  readonly lowest?: (positions: readonly Position[]) => Position;
   readonly #source: Source;
   readonly #routing: TopicRouting;
   readonly #context: RoutingContext;
@@ -49,6 +50,7 @@ class RoutedSource implements Source {
     this.#context = context;
     this.#book = this.#openBook((message) => context.log.warn(message));
     if (source.discover) this.discover = () => source.discover!();
+    if (source.lowest) this.lowest = (positions) => source.lowest!(positions);
   }
 
   async *read(from: Position | undefined, signal: AbortSignal): AsyncIterable<Batch> {

@@ -134,14 +134,17 @@ class WorkerHost {
       return findings;
     },
     discover: async () => await this.#source!.discover?.() ?? [],
+    recover: async () => await this.#sink!.recover?.(),
+    lowest: (positions) => Promise.resolve(this.#source!.lowest?.(positions)),
     startSource: (start) => this.#startSource(start),
-    startSink: ({ port, marks }) => {
+    startSink: ({ port, marks, source }) => {
       const { layout, limits } = this.#open as OpenSink;
       this.#end = new SinkEnd({
         sink: this.#sink!,
         port,
         makeReceiver: (port, arrived) => new PortReceiver(port, arrived),
         marks,
+        source,
         layout,
         limits,
         rejections: this.#rejections!,
@@ -195,7 +198,8 @@ class WorkerHost {
     this.#rejections = new Rejections({ flow, onError, maxRatio }, context.log);
     const { reject } = this.#rejections;
     const { openSink } = await this.#load<SinkModule>("sink", open.connector);
-    this.#sink = await openSink(open.config as never, { ...context, flow, layout, saved, reject });
+    const progress = () => this.#end!.progress();
+    this.#sink = await openSink(open.config as never, { ...context, flow, layout, saved, progress, reject });
   }
 
   async #startSource({ from, flows, transforms, eventsPerSecond }: SourceStart): Promise<void> {

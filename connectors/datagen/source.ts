@@ -21,7 +21,7 @@ import { OwnMembers } from "./own_members.ts";
 import { Pace } from "./pace.ts";
 import { MADE_AT, SEQUENCE } from "./patterns/fields.ts";
 import type { Pattern } from "./patterns/pattern.ts";
-import { assertContinues, readPosition } from "./position.ts";
+import { assertContinues, type DatagenPosition, readPosition } from "./position.ts";
 import { patternOf, Rows } from "./rows.ts";
 import { nextTurn, Run } from "./run.ts";
 import { timesOf } from "./times.ts";
@@ -103,6 +103,12 @@ class DatagenSource implements Source {
       estimatedRows: max_events || undefined,
       syncModes: ["full_refresh", "incremental"],
     }]);
+  }
+
+  lowest(positions: readonly Position[]): Position {
+    const byPlace = (a: DatagenPosition, b: DatagenPosition) =>
+      a.attempt - b.attempt || a.sequence - b.sequence;
+    return positions.map(readPosition).toSorted(byPlace)[0];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -94,6 +94,7 @@ export function fakeSinkContext(
     flow,
     layout,
     saved,
+    progress: () => ({ source: "fake", connector: "fake", marks: {} }),
     rejected,
     reject: (batch, i, error) => rejected.push({ batch, i, error }),
   };

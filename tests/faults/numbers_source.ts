@@ -23,6 +23,8 @@ export interface NumbersConfig {
   readonly twoStreams?: boolean;
   /** Bytes of padding in every record. */
   readonly padding?: number;
+  /** It forgets nothing, and can tell which of several positions is the lowest. */
+  readonly keepsAll?: boolean;
   /** What a hostile connector tries before it reads; the outcome becomes the error. */
   readonly attempt?: string;
 }
@@ -53,7 +55,7 @@ export async function openSource(config: NumbersConfig, context: SourceContext):
     async *read(from, signal) {
       if (config.attempt) await attempt(config.attempt);
       let n = (from?.n as number | undefined) ?? 0;
-      if (n < acknowledged) {
+      if (n < acknowledged && !config.keepsAll) {
         throw new ConnectorError(`Asked to resume after ${n}, but ${acknowledged} was acknowledged`, {
           code: "state_position_gone",
         });
@@ -83,9 +85,14 @@ export async function openSource(config: NumbersConfig, context: SourceContext):
       acknowledged = position.n as number;
       await context.state.put("acknowledged", acknowledged);
     },
+    ...(config.keepsAll ? { lowest: lowestOf } : {}),
     check: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+function lowestOf(positions: readonly Position[]): Position {
+  return positions.toSorted((a, b) => (a.n as number) - (b.n as number))[0];
 }
 
 async function fail(how: NonNullable<NumbersConfig["failure"]>): Promise<void> {

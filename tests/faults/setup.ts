@@ -65,6 +65,18 @@ export function numbersTo(
   };
 }
 
+/** The same with another sink in one of the flows: a vault, which knows by itself how far it is. */
+export function intoVault(source: PlannedSource, flow: string): PlannedSource {
+  const flows = source.flows.map((planned) => {
+    if (planned.name !== flow) return planned;
+    const { path } = planned.sink.config as LedgerConfig;
+    const paths = [path, `${path}.new`];
+    const permissions = { ...NOTHING, read: paths, write: paths };
+    return { ...planned, sink: { ...planned.sink, connector: "vault", permissions } };
+  });
+  return { ...source, flows };
+}
+
 export function planOf(...sources: PlannedSource[]): Plan {
   return {
     file: "test.yaml",
@@ -93,8 +105,6 @@ export function openLab(): Lab {
   const logs: string[] = [];
   const statuses: string[] = [];
   const flushes: { flow: string; flushed: Flushed }[] = [];
-  // Backoff sleeps on the main thread are cut short; the workers have clocks of their own.
-  const clock: Clock = { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(1, signal) };
   return {
     dir,
     checkpoints,
@@ -102,15 +112,7 @@ export function openLab(): Lab {
     statuses,
     flushes,
     context: {
-      checkpoints,
-      clock,
-      random: () => 0.5,
-      debug: false,
-      failpoint: undefined,
-      workerUrl: WORKER,
-      programVersion: "0.0.0",
-      heartbeatMs: 100,
-      silenceMs: 20_000,
+      ...contextOf(checkpoints),
       onStatus: (source: string, status: SourceStatus) => statuses.push(`${source} ${status}`),
       observer: {
         log: (level, from, message) => logs.push(`${level} ${from}: ${message}`),
@@ -125,6 +127,24 @@ export function openLab(): Lab {
       checkpoints[Symbol.dispose]();
       Deno.removeSync(dir, { recursive: true });
     },
+  };
+}
+
+/** A context that tells nobody anything. Its backoff sleeps are cut short; the workers have clocks of their own. */
+export function contextOf(checkpoints: Checkpoints): SuperviseContext {
+  const clock: Clock = { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(1, signal) };
+  return {
+    checkpoints,
+    clock,
+    random: () => 0.5,
+    debug: false,
+    failpoint: undefined,
+    workerUrl: WORKER,
+    programVersion: "0.0.0",
+    heartbeatMs: 100,
+    silenceMs: 20_000,
+    onStatus: () => {},
+    observer: { log: () => {}, sourceStats: () => {}, committed: () => {} },
   };
 }
 

@@ -6,6 +6,7 @@ serveWorker({
   connectors: {
     numbers: { source: () => import("./numbers_source.ts") },
     ledger: { sink: () => import("./ledger_sink.ts") },
+    vault: { sink: () => import("./vault_sink.ts") },
   },
   transforms,
 });
