@@ -154,6 +154,14 @@ sinks:
     "the last update of every profile",
     () => newest().size === 200 && [...newest()].every(([id, n]) => n === (id <= 100 ? ROUNDS : 0)),
   );
+  const topics = [["dbo_orders", "orders"], ["notes", "notes"], ["UserProfiles", "user_profiles"]];
+  for (const [table, topic] of topics) {
+    // Rows of a snapshot that was interrupted are there again.
+    await until(
+      `all of ${topic}`,
+      async () => file(table).length === await count(broker, `cdc.public.${topic}`),
+    );
+  }
   const { code, stderr } = await program.stop();
   assert.equal(code, 0, stderr);
 
