@@ -262,3 +262,17 @@ Deno.test("a part of a batch that is parsed already is not parsed again", () => 
   assert.equal(batch.select((i) => i !== 1).records[1], records[2]);
   assert.equal(batch.withoutFirst(2).records[0], records[2]);
 });
+
+Deno.test("a key keeps all its digits where the record has nothing else", () => {
+  const stream = fakeStream("orders", { columns: undefined, key: ["id"] });
+  const alone: DataRecord = {
+    stream,
+    operation: "tombstone",
+    key: { id: 2n ** 60n },
+    timeMicros: 0n,
+  };
+  for (const layout of LAYOUTS) {
+    const [found] = crossed(batchFromRecords(headOf(layout), [alone])).records;
+    assert.deepEqual(found.key, { id: 2n ** 60n }, layout);
+  }
+});

@@ -1,7 +1,7 @@
 /** Typed records into a BatchWriter: the way from objects to text, for everything that is not hot. */
 import type { BatchWriter } from "./batch_writer.ts";
 import { COMMON_SOURCE_MEMBERS } from "./envelope.ts";
-import { membersText, valueText } from "./json_value.ts";
+import { membersText, needsExact, valueText } from "./json_value.ts";
 import { type DataRecord, SNAPSHOT_MARKERS, type SnapshotMarker } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { Row, Value } from "./value.ts";
@@ -21,6 +21,8 @@ export function writeRecord(writer: BatchWriter, record: DataRecord): void {
   else if (record.key) {
     const names = stream.key.some(isMovedName) ? stream.key : undefined;
     writer.key(utf8.encode(names ? rowText(record.key, names) : valueText(record.key)), false);
+    // The key may be all that a record has, so its digits count as those of a row do.
+    if (needsExact(record.key)) writer.valueAs(record.key, "");
   }
   if (before) writePart(writer, "before", before);
   if (after !== undefined) writePart(writer, "after", after);
