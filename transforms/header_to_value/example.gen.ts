@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "transforms:\n  - type: header_to_value\n    config:\n      headers: { trace: trace_id }\n      fields: { op: operation, table: origin }\n      operation: move\ngiven:\n  - { stream: public.users, op: insert, after: { id: 1 }, headers: [[trace, abc], [other, x]] }\nexpect:\n  - {\n      stream: public.users,\n      op: insert,\n      after: { id: 1, operation: c, origin: users, trace_id: abc },\n      headers: [[other, x]],\n    }\n";

@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "transforms:\n  - type: value_to_header\n    config:\n      fields: { trace: trace-id }\n      static_headers: { team: billing }\n      templates: { origin: \"{schema}.{table}\" }\n      operation: move\ngiven:\n  - { stream: public.orders, op: insert, after: { id: 1, trace: abc } }\nexpect:\n  - {\n      stream: public.orders,\n      op: insert,\n      after: { id: 1 },\n      headers: [[trace-id, abc], [team, billing], [origin, public.orders]],\n    }\n";
