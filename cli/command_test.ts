@@ -80,7 +80,7 @@ Deno.test("what is wrong on the command line is named, with what was probably me
       "A pipeline file is named by its flag: -c orders.yaml",
     ],
     "spec --serch kafka": ['"spec" has no option --serch', 'Did you mean "--search"?'],
-    "run --limit 3": ['"run" has no option --limit', "It is an option of: preview"],
+    "run --limit 3": ['"run" has no option --limit', "It is an option of: preview, record"],
     "run --config": ["--config needs a value: --config PATH", undefined],
     "run -c --verbose": ["-c needs a value: -c PATH", undefined],
     "run --verbose=yes": ["--verbose takes no value", undefined],
@@ -88,7 +88,8 @@ Deno.test("what is wrong on the command line is named, with what was probably me
     "check --timeout soon": ['--timeout needs a duration, not "soon"', "Such as 500ms, 30s, 2m, 1h"],
     "run --log-level debgu": ['--log-level can\'t be "debgu"', 'Did you mean "debug"?'],
     "discover": ['"discover" needs a source', "Usage: rivven-connect discover <source> [options]"],
-    "dlq list": ['"dlq" is not in this build yet', "They are kept in state.db of the state directory"],
+    "dlq": ['"dlq" needs an action', "Usage: rivven-connect dlq <action> [ids…] [options]"],
+    "dlq lst": ['The action of "dlq" can\'t be "lst"', 'Did you mean "list"?'],
     "postgres --sink kafka": ['--sink can\'t be "kafka"', "One of: stdout, file, rivven"],
   };
   for (const [line, [message, hint]] of Object.entries(cases)) {

@@ -176,6 +176,78 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./preview.ts"),
   },
   {
+    name: "test",
+    summary: "Run tests of transforms and pipelines",
+    description:
+      "Runs every test in the files named, or in the files called *.test.yaml below the folders named or the working " +
+      "directory. A test gives records, says which transforms or which pipeline they go through, and what is expected to " +
+      "come out; what differs is shown, field by field. No source and no sink is touched.",
+    positionals: [{ name: "files", description: "Files of tests, or folders", many: true, complete: "file" }],
+    options: [
+      { name: "filter", type: "string", value: "TEXT", description: "Only tests with this in their name" },
+      {
+        name: "update",
+        type: "boolean",
+        description: "Write what came out into the files as what is expected",
+      },
+    ],
+    json: true,
+    startsWorkers: true,
+    exitCodes: {
+      0: "every test passed",
+      1: "a test failed",
+      2: "a file of tests, or what it is about, is wrong",
+    },
+    examples: [
+      ["rivven-connect test", "every test below the working directory"],
+      ["rivven-connect test shop.test.yaml --filter drafts", "some tests of one file"],
+      ["rivven-connect test --update", "take what came out as expected, to be looked through in the diff"],
+    ],
+    load: () => import("./test.ts"),
+  },
+  {
+    name: "record",
+    summary: "Write records of a source into a file, for tests",
+    description:
+      "Reads a few records of a source, before any transform, and writes them in the notation of tests, with the types of " +
+      "their columns: a test takes them by the key `recorded`. No position is saved, and the source leaves no trace. The " +
+      "file holds real rows: look through it before it goes anywhere.",
+    positionals: [{
+      name: "source",
+      description: "Its name in the pipeline file; needed where there are several",
+    }],
+    options: [
+      {
+        name: "limit",
+        short: "n",
+        type: "integer",
+        value: "N",
+        default: "100",
+        description: "How many records",
+      },
+      {
+        name: "timeout",
+        type: "duration",
+        value: "TIME",
+        default: "30s",
+        description: "How long to wait for them",
+      },
+      {
+        name: "out",
+        short: "o",
+        type: "string",
+        value: "FILE",
+        description: "Where to write them; the screen without it",
+      },
+      { name: "force", type: "boolean", description: "Write over a file that exists" },
+    ],
+    startsWorkers: true,
+    examples: [
+      ["rivven-connect record shop -n 20 -o orders.records.yaml", "twenty records into a file"],
+    ],
+    load: () => import("./record.ts"),
+  },
+  {
     name: "postgres",
     summary: "Follow a PostgreSQL database with flags only, without a file",
     description:
@@ -385,12 +457,6 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./help.ts"),
   },
   notYet("status", "Show what a running process is doing", "Its health and progress are on its log"),
-  notYet(
-    "test",
-    "Test transforms and pipelines against recorded records",
-    "Look at real records with: preview",
-    true,
-  ),
   notYet("dlq", "Read and replay dead letters", "They are kept in state.db of the state directory", true),
   notYet("sources", "Run only the sources", "Run whole pipelines with: run", true),
   notYet("sinks", "Run only the sinks", "Run whole pipelines with: run", true),

@@ -3,7 +3,8 @@
  * of transforms/README.md. The examples of transforms are such cases; commands that try transforms build on it.
  */
 import { parse } from "yaml";
-import { batchFromData, batchFromRecords, type Origin } from "../formats/data/batch.ts";
+import type { Source } from "../connectors/contract.ts";
+import { type Batch, batchFromData, batchFromRecords, type Origin } from "../formats/data/batch.ts";
 import type { DataRecord } from "../formats/data/record.ts";
 import { differences, type Outcome } from "../transforms/_testing/compare.ts";
 import { Notation, type Written, type WrittenColumns } from "../transforms/_testing/notation.ts";
@@ -13,7 +14,8 @@ import { openChain } from "./chain.ts";
 import { forFlow, type PlannedStep } from "./chain_plan.ts";
 import { systemClock } from "./clock.ts";
 import { conditionTest } from "./condition.ts";
-import { inOrder, type Problem, reporter } from "./problem.ts";
+import { inOrder, type Path, type Problem, type Report, reporter } from "./problem.ts";
+import { routed, type TopicRouting } from "./topic_routing.ts";
 import { TransformReader } from "./transform_config.ts";
 import type { VariableSources } from "./variables.ts";
 import { isMap, YamlDocument } from "./yaml_document.ts";
@@ -69,35 +71,38 @@ export function readCase(
     report,
   }).list(["transforms"]);
   // Once more, since records are data, in which nothing is filled in and integers keep all digits.
-  const { columns, given, expect, rejected } = parse(text, { intAsBigInt: true }) as Record<string, unknown>;
+  const records = readRecords(parse(text, { intAsBigInt: true }), [], report);
+  return result(steps && records && { steps: forFlow(steps), ...records });
+}
+
+/** The records of a case: `columns`, `given`, `expect` and `rejected` of a map that stands at `path`. */
+export function readRecords(
+  { columns, given, expect, rejected }: Record<string, unknown>,
+  path: Path,
+  report: Report,
+): Omit<TransformCase, "steps"> | undefined {
   const list = (key: string, value: unknown) => {
     if (value === undefined || value === null) return [];
     if (Array.isArray(value)) return value as Written[];
-    report({ path: [key], message: `"${key}" must be a list` });
+    report({ path: [...path, key], message: `"${key}" must be a list` });
     return [];
   };
   let notation: Notation;
   try {
     notation = new Notation(columns as WrittenColumns | undefined ?? {});
   } catch (error) {
-    report({ path: ["columns"], message: messageOf(error) });
-    return result();
+    report({ path: [...path, "columns"], message: messageOf(error) });
+    return undefined;
   }
   const records = list("given", given).flatMap((written, i) => {
     try {
       return [notation.record(written)];
     } catch (error) {
-      report({ path: ["given", i], message: messageOf(error) });
+      report({ path: [...path, "given", i], message: messageOf(error) });
       return [];
     }
   });
-  if (!steps) return result();
-  return result({
-    steps: forFlow(steps),
-    given: records,
-    expect: list("expect", expect),
-    rejected: list("rejected", rejected),
-  });
+  return { given: records, expect: list("expect", expect), rejected: list("rejected", rejected) };
 }
 
 /** Who has written the records of a case. */
@@ -106,12 +111,14 @@ const ORIGIN: Origin = { connector: "test", name: "test", version: "0.0.0" };
 /**
  * Runs records through a chain as one batch, from bytes, as in a worker.
  *
+ * @param routing what decides on their topics before
  * @throws {ConnectorError} what stops a chain
  */
 export async function runThrough(
   steps: readonly PlannedStep[],
   records: readonly DataRecord[],
   origin: Origin = ORIGIN,
+  routing?: TopicRouting,
 ): Promise<Outcome & { readonly warnings: readonly string[] }> {
   const warnings: string[] = [];
   await using chain = await openChain(steps, {
@@ -127,12 +134,27 @@ export async function runThrough(
   });
   const head = { lane: "stream", position: { v: 1 }, layout: "standard", readAtMicros: 0n, origin } as const;
   const batch = batchFromData(batchFromRecords(head, records).encoded());
-  const { batch: made, rejected } = await chain.run(batch);
+  const { batch: made, rejected } = await chain.run(await routedBatch(batch, routing));
   return {
     records: made.records,
     rejected: rejected.map(({ letter: { order, code } }) => ({ order, code })),
     warnings,
   };
+}
+
+/** The batch with the topics that a pipeline's source would give it. */
+async function routedBatch(batch: Batch, routing: TopicRouting | undefined): Promise<Batch> {
+  const source: Source = {
+    read: () => ReadableStream.from([batch]),
+    acknowledge: () => Promise.resolve(),
+    check: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const state = { get: () => Promise.resolve(undefined), put: () => Promise.resolve() };
+  const batches = routed(source, routing, { name: "test", log, state, preview: true });
+  for await (const one of batches.read(undefined, new AbortController().signal)) return one;
+  return batch;
 }
 
 /**
