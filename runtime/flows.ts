@@ -72,18 +72,25 @@ export function checkFlows(document: YamlDocument, report: Report): void {
 
 /** Two readers with one group would move each other's offsets, and each miss what the other has read. */
 function checkGroups(document: YamlDocument, report: Report): void {
-  const sinks = new Map<string, string>();
+  const readers: { title: string; path: Path; group: string }[] = [];
+  for (const [name, entry] of document.entries("sources")) {
+    if (!isMap(entry) || entry.enabled === false || entry.connector !== BROKER_CONNECTOR) continue;
+    const path = ["sources", name, "config", "consumer_group"];
+    const group = document.at(path);
+    if (typeof group === "string") readers.push({ title: `source "${name}"`, path, group });
+  }
   for (const name of implicitEnds(document, "sink")) {
-    const entry = document.at(["sinks", name]) as Record<string, unknown>;
-    const group = typeof entry.consumer_group === "string" ? entry.consumer_group : groupOf(name);
-    const other = sinks.get(group);
-    sinks.set(group, name);
-    if (other === undefined || document.isUnset(["sinks", name, "consumer_group"])) continue;
+    const path = ["sinks", name, "consumer_group"];
+    const group = document.at(path);
+    readers.push({ title: `sink "${name}"`, path, group: typeof group === "string" ? group : groupOf(name) });
+  }
+  for (const [i, { title, path, group }] of readers.entries()) {
+    const other = readers.slice(0, i).find((reader) => reader.group === group);
+    if (other === undefined || document.isUnset(path)) continue;
     report({
-      path: ["sinks", name, "consumer_group"],
-      message:
-        `Sink "${name}" has the consumer group of sink "${other}": they would move each other's offsets`,
-      hint: "Give each sink a group of its own, or leave consumer_group out",
+      path,
+      message: `The ${title} has the consumer group of ${other.title}: they would move each other's offsets`,
+      hint: "Give each its own group",
     });
   }
 }

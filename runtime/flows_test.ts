@@ -255,7 +255,16 @@ Deno.test("what can't be a flow is a problem at its line", () => {
 sinks:
   f: { connector: file, topics: [t], config: { path: x } }
   g: { connector: file, topics: [t], consumer_group: connect-f, config: { path: y } }`,
-      ['4:54 Sink "g" has the consumer group of sink "f": they would move each other\'s offsets'],
+      ['4:54 The sink "g" has the consumer group of sink "f": they would move each other\'s offsets'],
+    ],
+    [
+      `broker: { address: x }
+sources: { r: { connector: rivven, config: { address: "y:1", topics: [a], consumer_group: g } } }
+sinks:
+  f: { connector: file, topics: [t], consumer_group: g, config: { path: x } }
+  h: { connector: file, config: { path: y } }
+pipelines: { p: { source: r, sink: h } }`,
+      ['4:54 The sink "f" has the consumer group of source "r": they would move each other\'s offsets'],
     ],
     [
       `broker: { address: x }
