@@ -35,9 +35,21 @@ interface Piece {
   readonly mayBeEmpty: boolean;
   /** Its length has no bound. */
   readonly isUnbounded: boolean;
-  /** A group that has an unbounded piece or alternatives inside, as opposed to one character. */
+  /** It comes a number of times that depends on the text. */
+  readonly isVariable: boolean;
+  /** It may come more than once. */
+  readonly repeats: boolean;
+  /** How many rounds its repetitions make at most, those inside of them multiplied. */
+  readonly rounds: number;
+  /** The alternatives of a group. */
   readonly inner?: readonly (readonly Piece[])[];
 }
+
+const MAX_DEPTH = 100;
+/** With no more than these a repetition is done soon, however it is written. */
+const FEW_ROUNDS = 20;
+
+const ONCE = { mayBeEmpty: false, isUnbounded: false, isVariable: false, repeats: false, rounds: 1 };
 
 /**
  * Looks for repetitions that can match one text in many ways, which is what makes backtracking exponential: in a group
@@ -47,6 +59,7 @@ interface Piece {
 class Backtracking {
   readonly #source: string;
   #at = 0;
+  #depth = 0;
   #problem: string | undefined;
 
   constructor(source: string) {
@@ -54,12 +67,7 @@ class Backtracking {
   }
 
   problem(): string | undefined {
-    try {
-      this.#alternatives();
-    } catch {
-      // What this reader can't read the engine will refuse, or it is no repetition.
-      return this.#problem;
-    }
+    this.#alternatives();
     return this.#problem;
   }
 
@@ -100,22 +108,26 @@ class Backtracking {
         // A reference back: what it is can't be told.
         const rest = /^(?:<[^>]*>|\d*)/.exec(source.slice(this.#at));
         this.#at += rest?.[0].length ?? 0;
-        return { first: undefined, mayBeEmpty: true, isUnbounded: false };
+        return { ...ONCE, first: undefined, mayBeEmpty: true };
       }
     }
-    return { first: [source.slice(start, this.#at)], mayBeEmpty: false, isUnbounded: false };
+    return { ...ONCE, first: [source.slice(start, this.#at)] };
   }
 
   #group(): Piece | undefined {
     const head = /^\?(?:<?[=!]|:|<[^>]*>|[ims-]+:)/.exec(this.#source.slice(this.#at))?.[0] ?? "";
     this.#at += head.length;
+    if (++this.#depth > MAX_DEPTH) throw new SyntaxError("The pattern is nested too deeply");
     const inner = this.#alternatives();
+    this.#depth--;
     this.#take(")");
     if (/^\?<?[=!]/.test(head)) return undefined;
     return {
+      ...ONCE,
       first: union(inner.map(firstOf)),
       mayBeEmpty: inner.some((pieces) => pieces.every((piece) => piece.mayBeEmpty)),
       isUnbounded: inner.flat().some((piece) => piece.isUnbounded),
+      rounds: inner.flat().reduce((sum, { rounds }) => sum + rounds, 0),
       inner,
     };
   }
@@ -128,7 +140,8 @@ class Backtracking {
     const sign = quantifier[0][0];
     const min = sign === "+" ? 1 : sign === "*" || sign === "?" ? 0 : Number(low);
     const max = sign === "?" ? 1 : sign === "*" || sign === "+" || high === "" ? Infinity : Number(high);
-    if (max > 1 && piece.inner && (max > 20 || piece.isUnbounded)) {
+    const rounds = piece.rounds * max;
+    if (max > 1 && piece.inner && (rounds > FEW_ROUNDS || piece.isUnbounded)) {
       const reason = ambiguity(piece.inner);
       if (reason) {
         this.#problem ??= `The pattern can take forever: a group that repeats ("${
@@ -140,6 +153,9 @@ class Backtracking {
       ...piece,
       mayBeEmpty: piece.mayBeEmpty || min === 0,
       isUnbounded: piece.isUnbounded || max > 1000,
+      isVariable: min !== max,
+      repeats: max > 1,
+      rounds,
     };
   }
 
@@ -152,26 +168,30 @@ class Backtracking {
 
 /** Why a group with these alternatives, repeated, can match a text in several ways; undefined when it can't. */
 function ambiguity(alternatives: readonly (readonly Piece[])[]): string | undefined {
+  if (alternatives.some((pieces) => pieces.every((piece) => piece.mayBeEmpty))) {
+    return "something inside that may be empty";
+  }
+  return ambiguityBefore(alternatives, union(alternatives.map(firstOf)));
+}
+
+/** The same for alternatives behind which a text starts with one of `follows`. */
+function ambiguityBefore(
+  alternatives: readonly (readonly Piece[])[],
+  follows: readonly string[] | undefined,
+): string | undefined {
   for (const [i, pieces] of alternatives.entries()) {
-    if (pieces.every((piece) => piece.mayBeEmpty)) return "something inside that may be empty";
     for (const other of alternatives.slice(i + 1)) {
       if (overlap(firstOf(pieces), firstOf(other))) return "alternatives that start alike";
     }
-  }
-  const again = union(alternatives.map(firstOf));
-  for (const pieces of alternatives) {
-    for (const [i, piece] of pieces.entries()) {
-      const isLoose = piece.isUnbounded || piece.mayBeEmpty;
-      if (!isLoose) continue;
-      const next = pieces.slice(i + 1);
-      const follows = next.every((one) => one.mayBeEmpty) ? union([firstOf(next), again]) : firstOf(next);
-      // Where a longer group inside may end can't be told from what it starts with.
-      if (piece.isUnbounded && piece.inner && piece.inner.flat().length > 1) {
-        return "another repetition inside";
-      }
-      if (overlap(piece.first, follows)) {
+    for (const [k, piece] of pieces.entries()) {
+      const rest = pieces.slice(k + 1);
+      const next = rest.every((one) => one.mayBeEmpty) ? union([firstOf(rest), follows]) : firstOf(rest);
+      if (piece.isVariable && overlap(piece.first, next)) {
         return "another repetition inside that may go on where the next round starts";
       }
+      if (!piece.inner) continue;
+      const reason = ambiguityBefore(piece.inner, piece.repeats ? union([next, piece.first]) : next);
+      if (reason) return reason;
     }
   }
 }

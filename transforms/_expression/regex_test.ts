@@ -21,6 +21,10 @@ Deno.test("patterns whose running time can explode are refused", () => {
     "((ab)*)*",
     "(.+)+\\.com",
     "(?:[^,]+,?)*",
+    "(?:(?:.[ab]{0,3}))*a",
+    "(?:(?:\\w{0,3}a{0,3})?b{0,3}a){2,}",
+    "(?:\\w{0,3}a{0,3}\\w{0,3}){0,3}",
+    "(?:\\w?(?:b?(?:[ab][ab]{0,3}.?|b{0,3}c{0,3}){0,3}){0,3})",
   ];
   for (const pattern of refused) {
     assert.throws(() => compileRegex(pattern), /take forever/, pattern);
@@ -46,6 +50,10 @@ Deno.test("patterns that people write pass", () => {
     "\\(x\\)+",
     "\\p{L}+(?: \\p{L}+)*",
     "(?:\\s*;\\s*\\w)*",
+    "^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$",
+    "^(?:\\w{1,63}\\.){1,8}com$",
+    "(?:(?:ab)+,)*",
+    "^\\d+(?:\\.\\d+)?(?:[eE][+-]?\\d+)?$",
   ];
   for (const pattern of accepted) assert.ok(compileRegex(pattern), pattern);
 });

@@ -73,7 +73,7 @@ Deno.test("expressions are exact, and the column has their type", async () => {
 
 Deno.test("the computations of earlier versions", async () => {
   assert.deepEqual(await compute({ type: "upper", source: "name" }), ["ZOË", "string"]);
-  assert.deepEqual(await compute({ type: "lower", source: "name" }), ["zoë", "string"]);
+  assert.deepEqual(await compute({ operation: "lower", fields: ["name"] }), ["zoë", "string"]);
   assert.deepEqual(await compute({ type: "coalesce", fields: ["nick", "gone", "name"] }), ["Zoë", "unknown"]);
   assert.deepEqual(
     await compute({

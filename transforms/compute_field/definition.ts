@@ -112,6 +112,16 @@ const definition: TransformDefinition<ComputeFieldConfig> = defineTransform({
         delete made.fields;
         notes.add("fields of a concat are called parts here");
       }
+      if (
+        (made.type === "upper" || made.type === "lower") && made.source === undefined &&
+        Array.isArray(made.fields)
+      ) {
+        if (made.fields.length === 1) {
+          made.source = made.fields[0];
+          delete made.fields;
+          notes.add(`fields of ${made.type} is called source here`);
+        }
+      }
       return made;
     });
     return { config: { ...config, computations }, notes: [...notes] };
