@@ -176,6 +176,47 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./preview.ts"),
   },
   {
+    name: "decrypt",
+    summary: "Decrypt encrypted fields in files of JSON lines",
+    description:
+      "Reads messages, one JSON text per line, opens the values that encrypt_field has encrypted, and prints them; all " +
+      "else stays as it is. The key is in RIVVEN_ENCRYPTION_KEY, its further versions in RIVVEN_ENCRYPTION_KEY_V2, …. A " +
+      "value opens only in the table, column and row that it was encrypted in.",
+    positionals: [{
+      name: "files",
+      description: "Files of messages; - or none: standard input",
+      many: true,
+      complete: "file",
+    }],
+    options: [
+      {
+        name: "key-id",
+        type: "string",
+        value: "ID",
+        default: "default",
+        description: "The key's name, as key_id in the pipeline file says it",
+      },
+      {
+        name: "on-missing-key",
+        type: "string",
+        value: "WHAT",
+        choices: ["fail", "keep"],
+        default: "fail",
+        description: "What happens to values of another key or version",
+      },
+      {
+        name: "any-place",
+        type: "boolean",
+        description: "Open values also where they were not encrypted, as in renamed columns",
+      },
+    ],
+    examples: [
+      ["rivven-connect decrypt users.jsonl", "the messages of a file, readable"],
+      ["rivven-connect decrypt --on-missing-key keep < users.jsonl | jq .after", "what opens with this key"],
+    ],
+    load: () => import("./decrypt.ts"),
+  },
+  {
     name: "test",
     summary: "Run tests of transforms and pipelines",
     description:
