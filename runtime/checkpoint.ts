@@ -35,6 +35,8 @@ export interface Checkpoints extends Disposable {
   marks(flow: string): Marks;
   saved(flow: string, sink: string): Json | undefined;
   commit(commit: Commit): void;
+  /** What a replay of dead letters has changed, all or nothing: what the sink's `flush()` returned, and `letters`. */
+  settle(replayed: Pick<Commit, "flow" | "sink" | "saved">, letters: (table: DeadLetterTable) => void): void;
   /** All documents of a connector. */
   documents(scope: string): Readonly<Record<string, Json>>;
   putDocument(scope: string, key: string, value: Json): void;
@@ -161,6 +163,16 @@ class SqliteCheckpoints implements Checkpoints {
         this.deadLetters.insert(flow, letter.stage === "sink" ? sink : source, letter, now);
       }
       if (position) this.#putPosition.run(source, connector, JSON.stringify(position), now);
+    });
+  }
+
+  settle(
+    { flow, sink, saved }: Pick<Commit, "flow" | "sink" | "saved">,
+    letters: (table: DeadLetterTable) => void,
+  ): void {
+    this.#transaction(() => {
+      if (saved !== undefined) this.#putSaved.run(flow, sink, JSON.stringify(saved));
+      letters(this.deadLetters);
     });
   }
 

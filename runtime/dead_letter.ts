@@ -2,16 +2,15 @@
  * What is kept of a record that could not be decoded, transformed or written. Made in the workers (rejections.ts,
  * source_rejections.ts), kept by checkpoint.ts or published to a topic, read and replayed by `dlq`.
  */
-import type { Batch, BatchHead } from "../formats/data/batch.ts";
-import { batchFromRecords } from "../formats/data/batch.ts";
+import { BARE, type Batch, batchFromRecords, type BatchHead, KEY_IS_BYTES } from "../formats/data/batch.ts";
 import type { RecordError } from "../formats/data/errors.ts";
-import type { DataRecord, Header } from "../formats/data/record.ts";
+import type { DataRecord, Header, Operation } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
 
 /** What happens to a record that can't go on. */
 export type OnError = "skip" | "stop" | "dead_letter";
 
-/** Where a record failed; `publish`: the broker would not take its dead letter, so that it is kept here. */
+/** Where a record failed; `publish` is what dead letters of Rivven's own programs say. */
 export type Stage = "decode" | "transform" | "sink" | "publish";
 
 export interface DeadLetter {
@@ -24,6 +23,8 @@ export interface DeadLetter {
   readonly lane: string;
   readonly order: string | undefined;
   readonly stream: Stream;
+  /** What the text does not say of the record; undefined where nobody knew. */
+  readonly record?: RecordShape;
   /** The record's `standard` text as it entered the failing step; of `decode` the bytes that could not be decoded. */
   readonly payload: Uint8Array;
   /** True: the payload has no row, since what failed was to hide a part of it. */
@@ -33,6 +34,13 @@ export interface DeadLetter {
   readonly headers?: readonly Header[];
   /** Where the message lay, for sources that read topics. */
   readonly origin?: MessageOrigin;
+}
+
+/** Of a record what its `standard` text does not say. */
+export interface RecordShape {
+  readonly operation: Operation;
+  readonly bare: boolean;
+  readonly keyIsBytes: boolean;
 }
 
 export interface MessageOrigin {
@@ -52,7 +60,8 @@ export interface Rejected {
 
 /** The letter of record `i` of a batch. Put together from its parts, so that one whose row can't be parsed is kept. */
 export function letterOf(batch: Batch, i: number, stage: Stage, error: RecordError): DeadLetter {
-  const { headers, first } = batch.encoded();
+  const { headers, first, columns } = batch.encoded();
+  const flags = columns.flags[first + i];
   return {
     stage,
     code: error.code,
@@ -60,6 +69,11 @@ export function letterOf(batch: Batch, i: number, stage: Stage, error: RecordErr
     lane: batch.lane,
     order: batch.order(i),
     stream: batch.stream(i),
+    record: {
+      operation: batch.operation(i),
+      bare: (flags & BARE) !== 0,
+      keyIsBytes: (flags & KEY_IS_BYTES) !== 0,
+    },
     payload: batch.select((k) => k === i).inLayout("standard").bytes.slice(),
     withheld: false,
     key: batch.span(i, "key")?.slice(),

@@ -2,10 +2,17 @@
  * A dead letter as a message of a topic. The first six members are those of Rivven's own dead letters, the others may be
  * missing for whoever reads. dead_letter_publisher.ts writes them, `dlq` reads them.
  */
+import { rfc3339 } from "../formats/data/envelope.ts";
 import type { Row, Value } from "../formats/data/value.ts";
 import { qualifiedName, type Stream } from "../formats/data/stream.ts";
 import type { DeadLetter, Stage } from "./dead_letter.ts";
-import { type KeptLetter, readHeaders, writeHeaders } from "./dead_letter_table.ts";
+import {
+  type KeptLetter,
+  readDefinition,
+  readHeaders,
+  writeDefinition,
+  writeHeaders,
+} from "./dead_letter_table.ts";
 
 /** What a letter itself does not know. */
 export interface LetterContext {
@@ -39,7 +46,7 @@ export function writeEnvelope(letter: DeadLetter, context: LetterContext): Row {
     namespace: stream.namespace,
     withheld: letter.withheld ? true : undefined,
     // So that a replay gives typed values again.
-    definition: JSON.parse(JSON.stringify(stream)),
+    definition: JSON.parse(writeDefinition(letter)),
   };
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Row;
 }
@@ -53,7 +60,10 @@ export function readEnvelope(json: unknown): Omit<KeptLetter, "id"> | undefined 
     const base64 = text(name);
     return base64 === undefined ? undefined : Uint8Array.fromBase64(base64);
   };
-  const number = (name: string) => typeof members[name] === "number" ? members[name] as number : undefined;
+  const number = (name: string) => {
+    const value = members[name];
+    return typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : undefined;
+  };
   try {
     const payload = bytes("payload_b64");
     const topic = text("original_topic");
@@ -74,7 +84,7 @@ export function readEnvelope(json: unknown): Omit<KeptLetter, "id"> | undefined 
       transform: text("transform"),
       lane: text("lane") ?? "",
       order: text("order"),
-      stream: streamOf(members, text("stream") ?? topic, text("namespace")),
+      ...definitionOf(members, text("stream") ?? topic, text("namespace")),
       payload,
       withheld: members.withheld === true,
       key: bytes("original_key_b64"),
@@ -93,17 +103,15 @@ export function readEnvelope(json: unknown): Omit<KeptLetter, "id"> | undefined 
 
 const STAGES: readonly Stage[] = ["decode", "transform", "sink", "publish"];
 
-function streamOf(members: Record<string, unknown>, name: string, namespace: string | undefined): Stream {
+function definitionOf(
+  members: Record<string, unknown>,
+  name: string,
+  namespace: string | undefined,
+): Pick<DeadLetter, "stream" | "record"> {
   const definition = members.definition as Stream | undefined;
   return definition?.name === name && Array.isArray(definition.key)
-    ? definition
-    : { name, namespace, key: [], payload: "row", version: 0 };
-}
-
-/** `2026-01-31T12:00:00.123456Z`. */
-export function rfc3339(micros: bigint): string {
-  const seconds = new Date(Number(micros / 1000n)).toISOString().slice(0, 19);
-  return `${seconds}.${(micros % 1_000_000n).toString().padStart(6, "0")}Z`;
+    ? readDefinition(definition)
+    : { stream: { name, namespace, key: [], payload: "row", version: 0 } };
 }
 
 /** @throws {RangeError} when it is no time */

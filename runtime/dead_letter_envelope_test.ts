@@ -12,6 +12,7 @@ const LETTER: DeadLetter = {
   lane: "orders/3",
   order: "0/0000000000000007",
   stream: { ...ORDERS, topic: "shop.orders" },
+  record: { operation: "record", bare: true, keyIsBytes: false },
   payload: new Uint8Array([0xff, 0, 1]),
   withheld: false,
   key: new Uint8Array([1, 2]),

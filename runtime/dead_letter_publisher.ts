@@ -54,9 +54,13 @@ export class DeadLetterPublisher implements AsyncDisposable {
     const published = letters.filter(({ stage }) => deadLetterTopic(planned, stage) !== undefined);
     if (published.length === 0) return letters;
     const refused = await this.#send(published);
-    const sent = new Set(published.filter((letter) => !refused.includes(letter)));
-    return letters.filter((letter) => !sent.has(letter))
-      .map((letter) => refused.includes(letter) ? { ...letter, stage: "publish" as const } : letter);
+    return letters.flatMap((letter) => {
+      const why = refused.get(letter);
+      if (why !== undefined) {
+        return [{ ...letter, error: `${letter.error}; its dead letter could not be published: ${why}` }];
+      }
+      return published.includes(letter) ? [] : [letter];
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -65,9 +69,10 @@ export class DeadLetterPublisher implements AsyncDisposable {
     await this.#remote?.close(1000);
   }
 
-  async #send(letters: readonly DeadLetter[]): Promise<readonly DeadLetter[]> {
+  /** @returns those that the broker will never take, and why */
+  async #send(letters: readonly DeadLetter[]): Promise<ReadonlyMap<DeadLetter, string>> {
     const { remote, sender } = await (this.#worker ??= this.#open());
-    const refused: DeadLetter[] = [];
+    const refused = new Map<DeadLetter, string>();
     for (let at = 0; at < letters.length; at += LIMITS.maxRecords) {
       const some = letters.slice(at, at + LIMITS.maxRecords);
       const seq = ++this.#seq;
@@ -76,7 +81,7 @@ export class DeadLetterPublisher implements AsyncDisposable {
         this.#isDue = false;
         const flushed = await remote.call("flush", undefined);
         // The order of a refused one is its place in the batch.
-        refused.push(...flushed.deadLetters.map(({ order }) => some[Number(order!.slice(2))]));
+        for (const { order, error } of flushed.deadLetters) refused.set(some[Number(order!.slice(2))], error);
         if (flushed.seq >= seq) break;
         // The batch is still on its way: its arrival asks for the next flush.
         while (!this.#isDue) await new Promise<void>((resolve) => this.#wake = resolve);

@@ -2,7 +2,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { Header } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
-import type { DeadLetter, Stage } from "./dead_letter.ts";
+import type { DeadLetter, RecordShape, Stage } from "./dead_letter.ts";
 import { stateError } from "./state_error.ts";
 
 /** A dead letter as it is kept. */
@@ -34,6 +34,9 @@ export const DEAD_LETTERS_TABLE = `
     withheld integer not null default 0, headers text, topic text, partition integer, "offset" integer,
     retry_count integer not null default 0) strict;
   create index if not exists dead_letters_place on dead_letters (flow, lane, "order");
+  create table if not exists handled_letters (
+    topic text not null, partition integer not null, "offset" integer not null,
+    primary key (topic, partition, "offset")) strict;
 `;
 
 /** What the table of format 1 lacked; all of its letters were of sinks. */
@@ -113,7 +116,7 @@ export class DeadLetterTable {
       atMicros,
       connectorName,
       letter.transform ?? null,
-      JSON.stringify(stream),
+      writeDefinition(letter),
       letter.withheld ? 1 : 0,
       headers ? writeHeaders(headers) : null,
       origin?.topic ?? null,
@@ -155,6 +158,20 @@ export class DeadLetterTable {
       "delete from dead_letters where id in (select value from json_each(?))",
       JSON.stringify(ids),
     );
+  }
+
+  /** Letters of a topic that were replayed or dropped: a topic itself forgets nothing. By partition and offset. */
+  handled(topic: string): (partition: number, offset: bigint) => boolean {
+    const rows = this.#rows<{ partition: bigint; offset: bigint }>(
+      'select partition, "offset" from handled_letters where topic = ?',
+      topic,
+    );
+    const known = new Set(rows.map(({ partition, offset }) => `${partition} ${offset}`));
+    return (partition, offset) => known.has(`${partition} ${offset}`);
+  }
+
+  noteHandled(topic: string, partition: number, offset: bigint): void {
+    this.#run("insert or ignore into handled_letters values (?, ?, ?)", topic, partition, offset);
   }
 
   /** A replay in vain: what was wrong this time. */
@@ -201,7 +218,7 @@ function summaryOf(row: LetterRow): LetterSummary {
     transform: row.transform ?? undefined,
     lane,
     order: row.order ?? undefined,
-    stream: row.definition === null ? bareStream(row) : JSON.parse(row.definition) as Stream,
+    ...(row.definition === null ? { stream: bareStream(row) } : readDefinition(JSON.parse(row.definition))),
     withheld: Number(row.withheld) !== 0,
     origin: hasOrigin
       ? {
@@ -211,6 +228,17 @@ function summaryOf(row: LetterRow): LetterSummary {
       }
       : undefined,
   };
+}
+
+/** What a replay has to know of the record besides its text: its stream, and its shape as one more member. */
+export function writeDefinition({ stream, record }: DeadLetter): string {
+  return JSON.stringify({ ...stream, record });
+}
+
+export function readDefinition(
+  { record, ...stream }: Stream & { record?: RecordShape },
+): Pick<DeadLetter, "stream" | "record"> {
+  return record ? { stream, record } : { stream };
 }
 
 /** Format 1 kept only the names. */

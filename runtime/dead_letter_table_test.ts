@@ -12,6 +12,7 @@ const LETTER: DeadLetter = {
   lane: "stream",
   order: "g/0000000000000003",
   stream: ORDERS,
+  record: { operation: "insert", bare: false, keyIsBytes: true },
   payload: new Uint8Array([0x7b, 0, 0xff]),
   withheld: false,
   key: new Uint8Array([1]),

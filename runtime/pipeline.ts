@@ -129,6 +129,8 @@ export interface SinkEndOptions {
   readonly marks: Marks;
   /** The source that feeds it. */
   readonly source: { readonly name: string; readonly connector: string };
+  /** How far the flow stays, whatever is written; undefined: as far as what is written. */
+  readonly progress?: Progress;
   readonly layout: Layout;
   readonly limits: BatchLimits;
   readonly rejections: Rejections;
@@ -193,6 +195,7 @@ export class SinkEnd {
 
   /** How far the flow is with all that was accepted, for sinks that store it with the data. */
   progress(): Progress {
+    if (this.#options.progress) return this.#options.progress;
     const { name: source, connector } = this.#options.source;
     return {
       source,

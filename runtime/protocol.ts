@@ -70,6 +70,8 @@ export interface SinkStart {
   readonly port: MessagePort;
   readonly marks: Marks;
   readonly source: { readonly name: string; readonly connector: string };
+  /** How far the flow stays, whatever is written: for records out of their order. */
+  readonly progress?: Progress;
 }
 
 /** What starts the reading of a source, with the transforms that all its flows share. */

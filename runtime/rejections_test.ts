@@ -25,6 +25,7 @@ Deno.test("dead_letter keeps the record's standard text, its place and what was 
     lane: "stream",
     order: "0000000000000001/0000000000000002",
     stream: ORDERS,
+    record: { operation: "insert", bare: false, keyIsBytes: false },
     stage: "sink",
     code: "schema_too_long",
     error: "Column total is too long",

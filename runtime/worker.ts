@@ -3,4 +3,7 @@ import { implementations as connectors } from "../connectors/implementations.gen
 import { implementations as transforms } from "../transforms/implementations.gen.ts";
 import { serveWorker } from "./worker_host.ts";
 
-serveWorker({ connectors, transforms });
+serveWorker({
+  connectors: { ...connectors, dead_letters: { source: () => import("./dead_letter_source.ts") } },
+  transforms,
+});

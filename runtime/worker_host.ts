@@ -137,7 +137,7 @@ class WorkerHost {
     recover: async () => await this.#sink!.recover?.(),
     lowest: (positions) => Promise.resolve(this.#source!.lowest?.(positions)),
     startSource: (start) => this.#startSource(start),
-    startSink: ({ port, marks, source }) => {
+    startSink: ({ port, marks, source, progress }) => {
       const { layout, limits } = this.#open as OpenSink;
       this.#end = new SinkEnd({
         sink: this.#sink!,
@@ -145,6 +145,7 @@ class WorkerHost {
         makeReceiver: (port, arrived) => new PortReceiver(port, arrived),
         marks,
         source,
+        progress,
         layout,
         limits,
         rejections: this.#rejections!,
