@@ -50,6 +50,8 @@ export interface Positional {
   readonly required?: boolean;
   /** Takes all that follow. */
   readonly many?: boolean;
+  /** The only words that it can be. */
+  readonly choices?: readonly string[];
   readonly complete?: Completion;
 }
 
@@ -63,6 +65,8 @@ export interface Option {
   readonly value?: string;
   /** May be given several times, or as a list with commas. */
   readonly many?: boolean;
+  /** With `many`: commas belong to the value. */
+  readonly keepsCommas?: boolean;
   readonly choices?: readonly string[];
   /** Shown in help; the command fills it in. */
   readonly default?: string;
@@ -71,7 +75,7 @@ export interface Option {
 }
 
 /** What a shell offers for a value. */
-export type Completion = "file" | "connector" | "category" | "command" | "shell";
+export type Completion = "file" | "connector" | "part" | "category" | "command" | "shell";
 
 /** Exit codes of every command. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, environment: 3 } as const;
@@ -254,7 +258,7 @@ function readValue(option: Option, token: OptionToken): (string | number | boole
   if (value === undefined || (!token.inlineValue && /^-[^\d]/.test(value))) {
     throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value ?? "VALUE"}`);
   }
-  const texts = option.many ? value.split(",").map((text) => text.trim()).filter((text) => text) : [value];
+  const texts = option.many && !option.keepsCommas ? value.split(",").map((text) => text.trim()).filter((text) => text) : [value];
   return texts.map((text) => readText(option, rawName, text));
 }
 
@@ -307,6 +311,12 @@ function checkArguments(command: Command, args: Arguments): void {
     const extra = args.positionals[wanted.length];
     const hint = /\.ya?ml$/.test(extra) ? `A pipeline file is named by its flag: -c ${extra}` : usage;
     throw new UsageError(`"${command.name}" can do nothing with "${extra}"`, hint);
+  }
+  for (const [i, { name, choices }] of wanted.entries()) {
+    const given = args.positionals[i];
+    if (given === undefined || !choices || choices.includes(given)) continue;
+    const hint = didYouMean(given, choices) ?? `One of: ${choices.join(", ")}`;
+    throw new UsageError(`The ${name} of "${command.name}" can't be "${given}"`, hint);
   }
   if (args.flag("json") && !command.json) throw new UsageError(`"${command.name}" has no JSON output`);
 }

@@ -414,14 +414,14 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "spec",
     aliases: ["connectors", "schema"],
-    summary: "List the connectors, or explain one completely",
+    summary: "List the connectors and transforms, or explain one completely",
     description:
-      "Without a connector: the catalogue by category. With one: everything there is to know about it, " +
+      "Without a name: the catalogue by category. With one: everything there is to know about it, " +
       "from the definition that the program itself uses.",
     positionals: [{
-      name: "connector",
-      description: "A connector or one of its aliases",
-      complete: "connector",
+      name: "name",
+      description: "A connector, a transform, or an alias of one",
+      complete: "part",
     }],
     options: [
       {
@@ -447,20 +447,21 @@ export const COMMANDS: readonly Command[] = [
       ["rivven-connect spec", "all connectors"],
       ["rivven-connect spec --search postgres", "find one"],
       ["rivven-connect spec postgres-cdc", "every option of it"],
+      ["rivven-connect spec filter", "a transform, with a worked example"],
       ["rivven-connect spec postgres-cdc --json-schema", "for an editor or a form"],
     ],
     load: () => import("./spec.ts"),
   },
   {
     name: "docs",
-    summary: "Print a connector's reference page in Markdown",
+    summary: "Print the reference page of a connector or a transform in Markdown",
     description:
-      "Prints the page of one connector. In the repository, --write refreshes the parts of the READMEs and " +
+      "Prints the page of one of them. In the repository, --write refreshes the parts of the READMEs and " +
       "the JSON Schema that are generated from the definitions, and --check tells whether they are fresh.",
     positionals: [{
-      name: "connector",
-      description: "A connector or one of its aliases",
-      complete: "connector",
+      name: "name",
+      description: "A connector, a transform, or an alias of one",
+      complete: "part",
     }],
     options: [
       { name: "write", type: "boolean", description: "Refresh the generated parts of the repository" },
@@ -472,6 +473,7 @@ export const COMMANDS: readonly Command[] = [
     ],
     examples: [
       ["rivven-connect docs postgres-cdc | less", "read it"],
+      ["rivven-connect docs mask_field", "a transform, with a worked example"],
       ["rivven-connect docs --write", "after a definition has changed"],
     ],
     exitCodes: { 0: "printed, written, or all fresh", 1: "a generated part is stale (--check)" },

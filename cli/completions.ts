@@ -2,6 +2,7 @@
 import { CATEGORIES } from "../connectors/contract.ts";
 import { connectorNames, loadDefinitions } from "../runtime/registry.ts";
 import { didYouMean } from "../runtime/suggest.ts";
+import { loadTransforms, transformNames } from "../runtime/transform_registry.ts";
 import {
   type Arguments,
   type Command,
@@ -15,6 +16,7 @@ import { COMMANDS } from "./commands.ts";
 import type { Output } from "./output.ts";
 
 const definitions = await loadDefinitions();
+const transforms = await loadTransforms();
 
 const SHELLS: Readonly<Record<string, () => string>> = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
@@ -35,6 +37,7 @@ export function run(args: Arguments, output: Output): Promise<number> {
 /** Names that a shell offers; a file is completed by the shell itself. */
 const WORDS: Readonly<Record<Exclude<Completion, "file">, () => string[]>> = {
   connector: () => connectorNames(definitions),
+  part: () => [...connectorNames(definitions), ...transformNames(transforms)],
   category: () => Object.keys(CATEGORIES),
   command: () => listed().map(({ name }) => name),
   shell: () => Object.keys(SHELLS),

@@ -1,26 +1,30 @@
 /**
- * `rivven-connect docs`: a connector's reference page, and the generated parts of the repository. A part stands
+ * `rivven-connect docs`: a connector's or a transform's reference page, and the generated parts of the repository. A part stands
  * between two markers, so that people can write around it:
  *
  *     <!-- generated: fields -->
  *     <!-- /generated -->
  *
- * `fields` in connectors/<type>/README.md, `connectors` in README.md, and all of examples/pipeline.schema.json.
+ * `fields` in connectors/<type>/README.md, `connectors` in README.md, `transforms` in transforms/README.md, and all of
+ * transforms/<type>/README.md and examples/pipeline.schema.json.
  */
 import { loadDefinitions } from "../runtime/registry.ts";
 import { CATEGORIES, type ConnectorDefinition } from "../connectors/contract.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import { pipelineJsonSchema } from "../runtime/pipeline_schema.ts";
+import { loadTransforms } from "../runtime/transform_registry.ts";
+import type { TransformDefinition } from "../transforms/contract.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { describeConnector } from "./describe.ts";
-import { configFields, type Field, showJson } from "./fields.ts";
+import { fieldTable, markdownTable } from "./markdown.ts";
 import { jsonText, type Output } from "./output.ts";
-import { remarksOf } from "./spec.ts";
+import { transformNamed, transformPage, transformTable } from "./transform_pages.ts";
 
 const definitions = await loadDefinitions();
+const transforms = await loadTransforms();
 
-/** `docs [connector] [--write | --check]`. */
+/** `docs [connector | transform] [--write | --check]`. */
 export function run(args: Arguments, output: Output): Promise<number> {
   return Promise.resolve(runNow(args, output));
 }
@@ -29,13 +33,17 @@ function runNow(args: Arguments, output: Output): number {
   const [name] = args.positionals;
   const inRepository = args.flag("write") || args.flag("check");
   if ((name === undefined) !== inRepository || (args.flag("write") && args.flag("check"))) {
-    throw new UsageError("One of: a connector, --write, --check", "Such as: rivven-connect docs datagen");
+    throw new UsageError(
+      "One of: a connector, a transform, --write, --check",
+      "Such as: rivven-connect docs datagen",
+    );
   }
   if (name !== undefined) {
-    output.print(connectorPage(connectorNamed(name, definitions)));
+    const transform = transformNamed(name, transforms);
+    output.print(transform ? transformPage(transform) : connectorPage(connectorNamed(name, definitions)));
     return EXIT.ok;
   }
-  const stale = staleParts(repositoryRoot(), definitions);
+  const stale = staleParts(repositoryRoot(), definitions, transforms);
   if (args.flag("check")) {
     for (const { path } of stale) output.print(`${path} is stale: run deno task generate`);
     return stale.length > 0 ? EXIT.failed : EXIT.ok;
@@ -55,11 +63,29 @@ export interface StalePart {
   readonly text: string;
 }
 
+/** What a page that is generated whole starts with; its lines are as long as they are. */
+const GENERATED_PAGE =
+  "<!-- Written by `deno task generate` from definition.ts and example.yaml. deno-fmt-ignore-file -->";
+
 /** Every file with a generated part that is out of date. A README without markers has none. */
-export function staleParts(root: URL, definitions: readonly ConnectorDefinition[]): StalePart[] {
-  const wanted: StalePart[] = [
-    { path: "examples/pipeline.schema.json", text: `${jsonText(pipelineJsonSchema(definitions))}\n` },
-  ];
+export function staleParts(
+  root: URL,
+  definitions: readonly ConnectorDefinition[],
+  transforms: readonly TransformDefinition[],
+): StalePart[] {
+  const schema = pipelineJsonSchema(definitions, transforms);
+  const wanted: StalePart[] = [{ path: "examples/pipeline.schema.json", text: `${jsonText(schema)}\n` }];
+  for (const definition of transforms) {
+    const text = `${GENERATED_PAGE}\n\n${transformPage(definition)}\n`;
+    wanted.push({ path: `transforms/${definition.type}/README.md`, text });
+  }
+  const list = readText(new URL("transforms/README.md", root));
+  if (list !== undefined) {
+    wanted.push({
+      path: "transforms/README.md",
+      text: withPart(list, "transforms", transformTable(transforms)),
+    });
+  }
   const readme = readText(new URL("README.md", root));
   if (readme !== undefined) {
     wanted.push({ path: "README.md", text: withPart(readme, "connectors", connectorTable(definitions)) });
@@ -107,26 +133,6 @@ export function connectorPage(definition: ConnectorDefinition): string {
   ].join("\n");
 }
 
-function fieldTable(definition: ConnectorDefinition): string {
-  const fields = configFields(definition);
-  if (fields.length === 0) return "It has no keys.";
-  return markdownTable(["Key", "Type", "Default", "What it does"], fields.map(fieldRow));
-}
-
-function fieldRow(field: Field): string[] {
-  const marks = remarksOf(field).map((remark) => `**${remark}** `).join("");
-  return [
-    `\`${field.path}\``,
-    field.type,
-    field.required
-      ? "**required**"
-      : field.default === undefined || field.isParent
-      ? ""
-      : `\`${showJson(field.default)}\``,
-    marks + field.description,
-  ];
-}
-
 function connectorTable(definitions: readonly ConnectorDefinition[]): string {
   const rows = selectConnectors(definitions, {}).map((definition) => [
     [
@@ -139,17 +145,6 @@ function connectorTable(definitions: readonly ConnectorDefinition[]): string {
     definition.summary,
   ]);
   return markdownTable(["Connector", "Role", "Category", "What it does"], rows);
-}
-
-/** A table as `deno fmt` leaves it: cells padded to the widest of their column. */
-export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows].map((row) =>
-    row.map((cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " "))
-  );
-  const widths = header.map((_, column) => Math.max(3, ...all.map((row) => [...row[column]].length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => cell + " ".repeat(widths[i] - [...cell].length)).join(" | ")} |`;
-  return [line(all[0]), line(widths.map((width) => "-".repeat(width))), ...all.slice(1).map(line)].join("\n");
 }
 
 /** @throws {ConnectorError} where the program does not run from a checkout, so there is nothing to write */

@@ -1,23 +1,30 @@
-/** `rivven-connect spec`: the connectors of this build, and all there is to know about one. */
+/** `rivven-connect spec`: the connectors and transforms of this build, and all there is to know about one. */
 import { loadDefinitions } from "../runtime/registry.ts";
 import { CATEGORIES, type Category, type ConnectorDefinition } from "../connectors/contract.ts";
 import { jsonSchemaOf } from "../runtime/json_schema.ts";
+import { loadTransforms } from "../runtime/transform_registry.ts";
+import type { TransformDefinition } from "../transforms/contract.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { describeConnector, exampleRights } from "./describe.ts";
-import { configFields, type Field, showJson } from "./fields.ts";
+import { fieldTable, NARROW } from "./field_table.ts";
+import { configFields } from "./fields.ts";
 import type { Output } from "./output.ts";
-import { displayWidth, paragraph, renderTable, wrapText } from "./table.ts";
+import { displayWidth, paragraph, renderTable } from "./table.ts";
+import { transformAsData, transformNamed, transformReference, transformRows } from "./transform_pages.ts";
 
 const definitions = await loadDefinitions();
+const transforms = await loadTransforms();
 
-/** `spec [connector]`. */
+/** `spec [connector | transform]`. */
 export function run(args: Arguments, output: Output): Promise<number> {
   const [name, extra] = args.positionals;
   if (extra !== undefined) {
-    throw new UsageError(`"spec" explains one connector at a time, not "${extra}" too`);
+    throw new UsageError(`"spec" explains one connector or transform at a time, not "${extra}" too`);
   }
+  const transform = name === undefined ? undefined : transformNamed(name, transforms);
   if (name === undefined) printCatalogue(args, output);
+  else if (transform) printTransform(transform, args, output);
   else printConnector(connectorNamed(name, definitions), args, output);
   return Promise.resolve(EXIT.ok);
 }
@@ -76,8 +83,12 @@ function printCatalogue(args: Arguments, output: Output): void {
       ).join("\n\n"),
     );
   }
+  if (search === undefined && args.list("category").length + args.list("tag").length === 0) {
+    const rows = transformRows(transforms, output);
+    output.print(`\n${bold("Transforms")}\n${renderTable(rows, { width: output.width, indent: "  " })}`);
+  }
   output.print();
-  output.print(`All about one of them: rivven-connect spec ${dim("<connector>")}`);
+  output.print(`All about one of them: rivven-connect spec ${dim("<name>")}`);
 }
 
 function catalogueEntry(definition: ConnectorDefinition) {
@@ -94,12 +105,24 @@ function catalogueEntry(definition: ConnectorDefinition) {
   };
 }
 
-function printConnector(definition: ConnectorDefinition, args: Arguments, output: Output): void {
+function printTransform(definition: TransformDefinition, args: Arguments, output: Output): void {
+  refuseFilters(args);
+  if (args.flag("json-schema")) {
+    output.printJson({ ...jsonSchemaOf(definition.config), title: `config of ${definition.type}` });
+  } else if (args.format("table") === "json") output.printJson(transformAsData(definition));
+  else output.print(transformReference(definition, output));
+}
+
+function refuseFilters(args: Arguments): void {
   for (const filter of ["category", "tag", "search"]) {
     if (args.list(filter).length > 0) {
       throw new UsageError(`--${filter} is for the list, not for one connector`);
     }
   }
+}
+
+function printConnector(definition: ConnectorDefinition, args: Arguments, output: Output): void {
+  refuseFilters(args);
   if (args.flag("json-schema")) {
     output.printJson({ ...jsonSchemaOf(definition.config), title: `config of ${definition.type}` });
   } else if (args.format("table") === "json") {
@@ -144,60 +167,4 @@ function reference(definition: ConnectorDefinition, output: Output): string {
       "\n",
     ),
   ].join("\n");
-}
-
-/** Narrower terminals get a list: four columns would leave the descriptions three words a line. */
-const NARROW = 110;
-
-function fieldTable(fields: readonly Field[], output: Output): string {
-  if (output.width < NARROW) return fields.map((field) => fieldLines(field, output)).join("\n");
-  const { bold, dim, cyan } = output.style;
-  const rows = fields.map((field) => [
-    "  ".repeat(field.depth) + cyan(nameOf(field)),
-    field.type,
-    defaultOf(field, output),
-    remarksOf(field).map((remark) => dim(`[${remark}] `)).join("") + field.description,
-  ]);
-  return renderTable(rows, {
-    header: ["key", "type", "default", "what it does"].map((word) => bold(word)),
-    width: output.width,
-    indent: "  ",
-    flexible: [1, 3],
-  });
-}
-
-function fieldLines(field: Field, output: Output): string {
-  const { dim, cyan } = output.style;
-  const indent = "  ".repeat(field.depth + 1);
-  const fallback = field.required || field.default === undefined || field.isParent ? "" : dim("default ");
-  const facts = [field.type, ...(field.required || fallback ? [fallback + defaultOf(field, output)] : [])];
-  const remarks = remarksOf(field).map((remark) => `[${remark}] `).join("");
-  return [
-    indent + wrapText(`${cyan(nameOf(field))}  ${facts.join(", ")}`, output.width - indent.length - 2)
-      .join(`\n${indent}  `),
-    ...(field.description ? [paragraph(remarks + field.description, output.width, `${indent}    `)] : []),
-  ].join("\n");
-}
-
-function nameOf({ path, depth }: Field): string {
-  return depth === 0 ? path : path.split(".").at(-1)!;
-}
-
-function defaultOf(field: Field, { style }: Output): string {
-  if (field.required) return style.yellow("required");
-  return field.default === undefined || field.isParent ? style.dim("–") : shorten(showJson(field.default));
-}
-
-/** What else is to be said about a key, as short marks. */
-export function remarksOf(field: Field): string[] {
-  return [
-    ...(field.secret ? ["secret"] : []),
-    ...(field.deprecated ? ["deprecated"] : []),
-    ...(field.when ? [field.when] : []),
-    ...(field.since ? [`since ${field.since}`] : []),
-  ];
-}
-
-function shorten(text: string): string {
-  return text.length <= 24 ? text : `${text.slice(0, 23)}…`;
 }

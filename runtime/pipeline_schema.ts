@@ -8,6 +8,8 @@ import { pipelineFile } from "./config_schema.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json_schema.ts";
 import type { Role } from "./registry.ts";
 import { routesTables, routingKeys } from "./topic_keys.ts";
+import { addTransforms, sourceConfigKeys, transformDefs } from "./transform_json_schema.ts";
+import type { TransformDefinition } from "../transforms/contract.ts";
 
 const VARIABLE = "#/$defs/variable";
 
@@ -27,8 +29,12 @@ const ANNOTATIONS = [
  * Plain data, ready for JSON.stringify(). Where something else than free text is wanted, `${NAME}` is allowed too.
  * Keys marked secret have `secret: true` and `writeOnly: true`.
  */
-export function pipelineJsonSchema(definitions: readonly ConnectorDefinition[]): Record<string, unknown> {
+export function pipelineJsonSchema(
+  definitions: readonly ConnectorDefinition[],
+  transforms: readonly TransformDefinition[],
+): Record<string, unknown> {
   const file = written(structuredClone(jsonSchemaOf(pipelineFile)), "#");
+  addTransforms(file);
   const configs: Record<string, JsonSchema> = {};
   for (const role of ["source", "sink"] as const) {
     const entry = entrySchema(file, role);
@@ -56,6 +62,7 @@ export function pipelineJsonSchema(definitions: readonly ConnectorDefinition[]):
       },
       ...file.$defs,
       ...configs,
+      ...transformDefs(transforms, written),
     },
   };
 }
@@ -94,7 +101,11 @@ function variantsOf(definition: ConnectorDefinition): Variant[] {
       config.properties = { ...config.properties, ...structuredClone(jsonSchemaOf(routingKeys).properties) };
     }
     delete config.$schema;
-    return written(config, place);
+    const made = written(config, place);
+    for (const one of [made, ...made.anyOf ?? []]) {
+      if (one.properties) Object.assign(one.properties, structuredClone(sourceConfigKeys(definition)));
+    }
+    return made;
   };
   const same = aliases.filter(([, fixed]) => Object.keys(fixed).length === 0).map(([name]) => name);
   const others = aliases.filter(([, fixed]) => Object.keys(fixed).length > 0);

@@ -3,12 +3,13 @@ import { Ajv2020 } from "npm:ajv@8.20.0/dist/2020.js";
 import { parse } from "yaml";
 import { fakeDefinitions } from "../tests/fakes/definitions.ts";
 import { pipelineJsonSchema } from "./pipeline_schema.ts";
+import { loadTransforms } from "./transform_registry.ts";
 
-const schema = pipelineJsonSchema(fakeDefinitions);
+const schema = pipelineJsonSchema(fakeDefinitions, await loadTransforms());
+
+const validate = new Ajv2020({ strict: false, validateFormats: false, allErrors: true }).compile(schema);
 
 function complaints(yaml: string): string[] {
-  const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
-  const validate = ajv.compile(schema);
   validate(parse(yaml));
   return (validate.errors ?? []).filter(({ keyword }) => !["if", "anyOf"].includes(keyword))
     .map(({ instancePath, keyword, params }) => `${instancePath} ${keyword} ${JSON.stringify(params)}`);
@@ -57,6 +58,30 @@ Deno.test("pipelineJsonSchema() chooses the config's schema by the connector, al
       /config required .*provider/,
     ],
     [file(`{ ${DATABASE} } }`) + "extra: 1\n", / additionalProperties .*extra/],
+  ];
+  for (const [text, expected] of cases) {
+    const found = complaints(text);
+    assert.ok(found.some((one) => expected.test(one)), `${text}\n${found.join("\n")}`);
+  }
+});
+
+Deno.test("pipelineJsonSchema() knows transforms wherever they stand, each with its keys, and predicates", () => {
+  const rename =
+    "{ type: rename_field, config: { renames: { a: b } }, predicate: { table: users }, on_error: skip }";
+  const good = file(`{ ${DATABASE}, transforms: [${rename}], column_filters: {} }, transforms: [named] }`) +
+    `transforms: { named: ${rename} }\n` +
+    "predicates: { p: { any_of: [q, { operations: [c] }] }, q: { condition: a = 1 } }\n";
+  assert.deepEqual(complaints(good), []);
+  const fork =
+    "{ type: conditional, config: { when: a = 1, then: [named, { type: filter, config: { condition: b } }] } }";
+  assert.deepEqual(complaints(file(`{ ${DATABASE} }, transforms: [${fork}] }`)), []);
+  const cases: [string, RegExp][] = [
+    [`transforms: { x: { type: rename_field, config: { renam: 1 } } }`, /\/transforms\/x\/config .*renam/],
+    [`transforms: { x: { type: nothing } }`, /\/transforms\/x\/type/],
+    [`transforms: { x: { type: filter, config: { condition: a, drop: maybe } } }`, /\/config\/drop/],
+    [`transforms: { x: ${fork.replace("b }", "b, dro: 1 }")} }`, /\/config\/then\/1\/config .*dro/],
+    [`predicates: { p: { tabel: x } }`, /\/predicates\/p .*tabel/],
+    [`predicates: { p: { all_of: [{ tabel: x }] } }`, /\/all_of\/0 .*tabel/],
   ];
   for (const [text, expected] of cases) {
     const found = complaints(text);
