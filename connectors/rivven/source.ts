@@ -54,7 +54,7 @@ class RivvenSource implements Source {
   }
 
   async *read(from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
-    const { clock, log, progress } = this.#context;
+    const { clock, log, progress, preview } = this.#context;
     const offsets = from === undefined ? new Map<string, number[]>() : readPosition(from);
     const stopped = new AbortController();
     const stop = () => stopped.abort();
@@ -64,7 +64,10 @@ class RivvenSource implements Source {
     // A request that is on its way must not keep us from stopping.
     stopped.signal.addEventListener("abort", () => void client[Symbol.asyncDispose](), { once: true });
     const reading = new Reading({
-      config: this.#config,
+      // A look shows what is there, not what is still to be read.
+      config: preview
+        ? { ...this.#config, consumer_group: undefined, start_offset: "earliest" }
+        : this.#config,
       client,
       clock,
       log,

@@ -287,6 +287,25 @@ Deno.test("reading goes on at the pipeline's own position or the group's, whiche
   );
 });
 
+Deno.test("a preview shows what is there, whatever the group has read", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using client = broker.client();
+  await client.ensureTopic("t", 1);
+  await client.publish("t", 0, [{ value: utf8.encode("1") }]);
+  await client.commit("g", "t", 0, 1);
+  const config = { address: broker.address, topics: ["t"], consumer_group: "g", start_offset: "latest" };
+  const context = {
+    ...fakeSourceContext({ connector: "rivven", name: "in", preview: true }),
+    clock: systemClock,
+  };
+  await using source = openSource(definition.config.parse(config), context);
+  const [record] = await read(source, 1);
+  assert.equal(record.after, 1);
+  await source.acknowledge(record.position);
+  assert.equal(await client.committed("g", "t", 0), 1);
+});
+
 Deno.test("a group's offset that is out of range stops the source, or is what on_out_of_range says", async (t) => {
   await using broker = await requireServer(t, startRivvend);
   if (broker === undefined) return;
