@@ -25,6 +25,8 @@ export interface PlannedTransform {
   readonly protects: boolean;
   /** The dead letter of such a record holds no row: this transform, or one behind it, hides something. */
   readonly withoutRow: boolean;
+  /** Records may leave it without an envelope. */
+  readonly unwraps?: true;
 }
 
 /** Records for which `when` holds go through `then`, the others through `otherwise`. */

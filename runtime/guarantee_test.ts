@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
-import type { SinkRole, SourceRole } from "../connectors/contract.ts";
+import type { ConnectorDefinition, SinkRole, SourceRole } from "../connectors/contract.ts";
+import file from "../connectors/file/connector.ts";
 import postgres from "../connectors/postgres-cdc/connector.ts";
 import rivven from "../connectors/rivven/connector.ts";
 import { type Layout, LAYOUTS } from "../formats/data/envelope.ts";
+import type { TransformDefinition } from "../transforms/contract.ts";
+import extractNewRecordState from "../transforms/extract_new_record_state/definition.ts";
+import { readConfig } from "./config.ts";
 import { weakerGuarantee } from "./guarantee.ts";
+import { makePlan } from "./plan.ts";
 
 const ordered: SourceRole = {
   guarantee: "exactly_once",
@@ -53,5 +58,38 @@ Deno.test("an exception of the sink changes nothing where the source has no orde
   assert.match(
     promised({ ...ordered, ordering: "none" }, broker, "does something"),
     /^at_least_once: Source "db" has no order/,
+  );
+});
+
+Deno.test("a transform that takes the envelope away takes exactly-once away where it is looked up, and only there", () => {
+  const definitions = [postgres, rivven, file] as unknown as readonly ConnectorDefinition[];
+  const text = `
+sources: { db: { connector: postgres-cdc, config: { host: db, database: d, user: u } } }
+sinks:
+  broker: { connector: rivven, config: { address: b } }
+  files: { connector: file, config: { path: p } }
+pipelines:
+  whole: { source: db, sink: broker }
+  rows: { source: db, sink: broker, transforms: [{ type: extract_new_record_state }] }
+  kept: { source: db, sink: files, transforms: [{ type: extract_new_record_state }] }
+`;
+  const { config, problems } = readConfig(text, {
+    file: "f.yaml",
+    env: () => undefined,
+    readFile: () => "",
+    definitions,
+    transforms: [extractNewRecordState] as unknown as readonly TransformDefinition[],
+    unsetVariables: "error",
+  });
+  assert.ok(config, JSON.stringify(problems));
+  const flows = makePlan(config, definitions).plan!.sources.flatMap(({ flows }) => flows);
+  assert.deepEqual(flows.map(({ name, guarantee }) => `${name} ${guarantee}`), [
+    "whole exactly_once",
+    "rows at_least_once",
+    "kept exactly_once",
+  ]);
+  assert.match(
+    flows[1].guaranteeReason,
+    /^Sink "broker" gets records without an envelope from transform "extract_new_record_state #1"/,
   );
 });

@@ -12,7 +12,7 @@ import type {
   StreamSelection,
 } from "../connectors/contract.ts";
 import type { Layout } from "../formats/data/envelope.ts";
-import { forFlow, forSource, type PlannedStep } from "./chain_plan.ts";
+import { forFlow, forSource, type PlannedStep, transformsOf } from "./chain_plan.ts";
 import type {
   Config,
   ConfiguredConnector,
@@ -190,17 +190,19 @@ export function makePlan(
     const sink = config.sinks.find(({ name }) => name === pipeline.sink)!;
     const sinkDefinition = definitionOf(sink);
     const { rate_limit, dead_letter_max_ratio } = pipeline.settings;
+    const layout = layoutOf(source, sink, sinkDefinition.sink!, config.document, report);
+    const transforms = [
+      ...config.transforms.pipelines.get(pipeline.name) ?? [],
+      ...config.transforms.sinks.get(sink.name) ?? [],
+    ];
     const plan = (broker: ConfiguredSink) =>
       planConnector(broker, "sink", findConnector(definitions, BROKER_CONNECTOR)!.definition, source);
     return {
       name: pipeline.name,
       sink: planConnector(sink, "sink", sinkDefinition, source),
-      layout: layoutOf(source, sink, sinkDefinition.sink!, config.document, report),
+      layout,
       streams: pipeline.streams,
-      transforms: forFlow([
-        ...config.transforms.pipelines.get(pipeline.name) ?? [],
-        ...config.transforms.sinks.get(sink.name) ?? [],
-      ]),
+      transforms: forFlow(transforms),
       eventsPerSecond: slower(
         typeof rate_limit === "number" ? rate_limit : rate_limit.events_per_second,
         sink.rate_limit?.events_per_second ?? 0,
@@ -208,10 +210,14 @@ export function makePlan(
       ...planDeadLetters({ pipeline, source, sink, config, plan, report }),
       deadLetterMaxRatio: dead_letter_max_ratio,
       batch: batchLimits(sink, sinkDefinition.sink!),
-      ...weakerGuarantee({ ...sourceDefinition.source!, name: source.name }, {
-        ...sinkDefinition.sink!,
-        name: sink.name,
-      }),
+      ...weakerGuarantee(
+        { ...sourceDefinition.source!, name: source.name },
+        { ...sinkDefinition.sink!, name: sink.name },
+        exceptionOf(sinkDefinition.sink!, sink, layout, [
+          ...config.transforms.sources.get(source.name) ?? [],
+          ...transforms,
+        ]),
+      ),
     };
   }
 
@@ -278,6 +284,19 @@ function brokerSettings(
     retry: retry ?? {},
     topic: Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
+}
+
+/** Why the sink does not keep what its role promises: as it is configured, or because of what a transform gives it. */
+function exceptionOf(
+  role: SinkRole,
+  { config }: ConfiguredSink,
+  layout: Layout,
+  chain: readonly PlannedStep[],
+): string | undefined {
+  const exception = role.exception?.(config as never, layout);
+  if (exception !== undefined || role.exception?.(config as never, "plain") === undefined) return exception;
+  const unwrapping = [...transformsOf(chain)].find(({ unwraps }) => unwraps);
+  return unwrapping && `gets records without an envelope from transform "${unwrapping.name}"`;
 }
 
 /** The lower of two limits, of which 0 is none. */

@@ -254,7 +254,16 @@ export class TransformReader {
     }
     if (config === undefined || problems.length > 0) return undefined;
     const protects = definition.protects ?? false;
-    return { kind: "transform", name, type: definition.type, config, protects, withoutRow: protects };
+    const unwraps = definition.unwraps ? { unwraps: true } as const : {};
+    return {
+      kind: "transform",
+      name,
+      type: definition.type,
+      config,
+      protects,
+      withoutRow: protects,
+      ...unwraps,
+    };
   }
 }
 

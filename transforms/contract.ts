@@ -48,6 +48,11 @@ export interface TransformDefinition<Config = unknown> {
    * no row.
    */
   readonly protects?: boolean;
+  /**
+   * True: records that it gives may be written without an envelope (`bare`). They don't say which record of the source
+   * they are, so a sink that would look that up can't.
+   */
+  readonly unwraps?: boolean;
   /** A worked example, also run as a test: see README.md for its notation. */
   readonly example: string;
 }

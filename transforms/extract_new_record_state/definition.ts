@@ -110,6 +110,7 @@ const definition: TransformDefinition<ExtractNewRecordStateConfig> = defineTrans
     }
     return problems;
   },
+  unwraps: true,
   example,
 });
 

@@ -128,6 +128,7 @@ const definition: TransformDefinition<OutboxRouterConfig> = defineTransform({
     });
     return problems;
   },
+  unwraps: true,
   example,
 });
 

@@ -45,6 +45,7 @@ const definition: TransformDefinition<UnwrapConfig> = defineTransform({
     }
     return problems;
   },
+  unwraps: true,
   example,
 });
 
