@@ -65,7 +65,7 @@ export interface StalePart {
 
 /** What a page that is generated whole starts with; its lines are as long as they are. */
 const GENERATED_PAGE =
-  "<!-- Written by `deno task generate` from definition.ts and example.yaml. deno-fmt-ignore-file -->";
+  "<!-- deno-fmt-ignore-file -->\n<!-- Written by `deno task generate` from definition.ts and example.yaml -->";
 
 /** Every file with a generated part that is out of date. A README without markers has none. */
 export function staleParts(
