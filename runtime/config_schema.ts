@@ -126,6 +126,10 @@ const sink = z.strictObject({
     "Where a first run begins in a topic: earliest, latest or { timestamp: … }. Without it latest; earliest where this " +
       "file publishes to the broker as well",
   ),
+  on_out_of_range: z.enum(["stop", "earliest", "latest"]).optional().describe(
+    "What to do when the records at the saved position are gone, or the topic was made anew: stop (as without it), or " +
+      "go on at one end of what is there",
+  ),
   offset_commit_interval: count.optional().describe(
     "The group's offsets follow after so many records at the latest; without it, and anyway, after a second",
   ),

@@ -95,12 +95,15 @@ function checkGroups(document: YamlDocument, report: Report): void {
   }
 }
 
+/** The keys of a sink that are about the topics that feed it. */
+const READER_KEYS = ["topics", "consumer_group", "start_offset", "on_out_of_range", "offset_commit_interval"];
+
 /** Keys of a reader where nothing is read. */
 function checkUnused(document: YamlDocument, report: Report): void {
   const implicit = new Set(implicitEnds(document, "sink"));
   for (const [name, entry] of document.entries("sinks")) {
     if (!isMap(entry) || entry.enabled === false || implicit.has(name)) continue;
-    for (const key of ["topics", "consumer_group", "start_offset", "offset_commit_interval"]) {
+    for (const key of READER_KEYS) {
       if (entry[key] === undefined || entry[key] === null) continue;
       const message = entry.topics === undefined
         ? `"${key}" has no effect without topics`
@@ -157,12 +160,8 @@ export function implicitFlows(
   const from = ends.source.length > 0 ? "earliest" : "latest";
   for (const name of ends.sink) {
     const sink = file.sinks![name];
-    const config = check(definition, reading(name, sink, from, file.broker, broker), ["sinks", name], {
-      topics: ["topics"],
-      consumer_group: ["consumer_group"],
-      start_offset: ["start_offset"],
-      offset_commit_interval: ["offset_commit_interval"],
-    });
+    const keys = Object.fromEntries(READER_KEYS.map((key) => [key, [key]]));
+    const config = check(definition, reading(name, sink, from, file.broker, broker), ["sinks", name], keys);
     isGood &&= config !== undefined;
     const entries = entriesOf({ sources: { [brokerEnd(name)]: { connector: BROKER_CONNECTOR } } });
     sources.push({
@@ -238,7 +237,7 @@ function publishing({ topic }: SourceEntry, broker: Record<string, unknown>): Re
 
 function reading(
   name: string,
-  { topics, consumer_group, start_offset, offset_commit_interval }: SinkEntry,
+  { topics, consumer_group, start_offset, on_out_of_range, offset_commit_interval }: SinkEntry,
   from: "earliest" | "latest",
   { metadata_refresh_ms }: BrokerKeys,
   broker: Record<string, unknown>,
@@ -248,6 +247,7 @@ function reading(
     topics: patternsOf(topics!),
     consumer_group: consumer_group ?? groupOf(name),
     start_offset: start_offset ?? from,
+    on_out_of_range,
     offset_commit_interval,
     metadata_refresh_ms,
   });

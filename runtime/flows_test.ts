@@ -65,6 +65,7 @@ sinks:
     consumer_group: readers
     start_offset: { timestamp: "2026-01-31T12:00:00Z" }
     offset_commit_interval: 50
+    on_out_of_range: earliest
     config: { path: out }
 `;
   const made = plan(text, {}, { PASSWORD: "hunter2" });
@@ -97,6 +98,7 @@ sinks:
     consumer_group: "readers",
     start_offset: { timestamp: "2026-01-31T12:00:00Z" },
     offset_commit_interval: 50,
+    on_out_of_range: "earliest",
     metadata_refresh_ms: 300_000,
   });
   assert.deepEqual(files.permissions, {
