@@ -136,7 +136,7 @@ function changeOf(
     context.metrics.add(counter);
     if (policy === "null") return null;
     // Its column has no type any more that tells bytes and large integers from other values.
-    return keptFits ? value : asJson(value);
+    return keptFits && conversion.type.kind !== "json" ? value : asJson(value);
   };
 }
 

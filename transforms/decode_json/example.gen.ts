@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "transforms:\n  - type: decode_json\n    config: { fields: [payload] }\ngiven:\n  - { stream: events, after: { id: 1, payload: '{\"kind\": \"login\", \"n\": [1, 2]}' } }\n  - { stream: events, after: { id: 2, payload: no JSON } }\nexpect:\n  - { stream: events, after: { id: 1, payload: { kind: login, n: [1, 2] } } }\n  - { stream: events, after: { id: 2, payload: no JSON } }\n";

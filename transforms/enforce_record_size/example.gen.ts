@@ -1,0 +1,2 @@
+// Written by `deno task generate` from example.yaml: change that, not this file.
+export default "transforms:\n  - type: enforce_record_size\n    config: { max_bytes: 60, action: truncate, min_field_size: 10, truncation_marker: … }\ngiven:\n  - { stream: docs, after: { id: 1, title: short } }\n  - { stream: docs, after: { id: 2, text: \"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff\" } }\nexpect:\n  - { stream: docs, after: { id: 1, title: short } }\n  - { stream: docs, after: { id: 2, text: \"aaaaaaaaaabbbbbbbbbbccccccccccdddddddd…\" } }\n";
