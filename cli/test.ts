@@ -4,7 +4,7 @@ import { Document, parseDocument } from "yaml";
 import { ConnectorError, reportError } from "../formats/data/errors.ts";
 import { readConfig } from "../runtime/config.ts";
 import { makePlan, type Plan } from "../runtime/plan.ts";
-import { type PipelineTest, readTests } from "../runtime/test_file.ts";
+import { type PipelineTest, readTests } from "../runtime/tests_of_file.ts";
 import { runThrough } from "../runtime/transform_case.ts";
 import { loadTransforms } from "../runtime/transform_registry.ts";
 import { differences, type Outcome } from "../transforms/_testing/compare.ts";
