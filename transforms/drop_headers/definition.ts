@@ -38,7 +38,7 @@ const definition: TransformDefinition<DropHeadersConfig> = defineTransform({
     for (const [key, list] of Object.entries({ headers, keep })) {
       list.forEach((text, i) => {
         try {
-          if (/^\/.+\/$/.test(text)) new RegExp(text.slice(1, -1), "u");
+          if (/^\/.+\/$/.test(text)) compileRegex(text.slice(1, -1));
         } catch (error) {
           problems.push({ key: `${key}.${i}`, message: (error as Error).message });
         }
