@@ -179,10 +179,13 @@ export function serverError(tried: string, error: ServerError): ConnectorError {
   });
 }
 
-/** pg's DatabaseError and our ServerError alike: a five-character SQLSTATE, which no network error code is. */
+/**
+ * pg's DatabaseError and our ServerError alike: a SQLSTATE of five characters, with a digit among them in every class
+ * there is. EPIPE has none.
+ */
 export function isServerError(error: unknown): error is ServerError {
   return error !== null && typeof error === "object" && "code" in error && typeof error.code === "string" &&
-    /^[0-9A-Z]{5}$/.test(error.code) && !(error.code in NETWORK) && "message" in error;
+    /^(?=.*\d)[0-9A-Z]{5}$/.test(error.code) && !(error.code in NETWORK) && "message" in error;
 }
 
 function describe(error: unknown): { message: string; code?: string } {

@@ -124,8 +124,11 @@ Deno.test(`the sink is slower than wal_sender_timeout allows (seed ${seed})`, as
     { seed, version: 14, settings, pipeline: { settings: { rate_limit: 1500 } }, writers: 1 },
     async (world) => {
       await world.start();
+      await world.says("Streaming from");
+      const before = world.log;
       await pause(5000);
-      assert.doesNotMatch(world.log, /trying again/);
+      // Before, a table that was rewritten makes the snapshot begin anew.
+      assert.doesNotMatch(world.log.slice(before.length), /trying again/);
     },
   );
 });
