@@ -258,7 +258,9 @@ function readValue(option: Option, token: OptionToken): (string | number | boole
   if (value === undefined || (!token.inlineValue && /^-[^\d]/.test(value))) {
     throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value ?? "VALUE"}`);
   }
-  const texts = option.many && !option.keepsCommas ? value.split(",").map((text) => text.trim()).filter((text) => text) : [value];
+  const texts = option.many && !option.keepsCommas
+    ? value.split(",").map((text) => text.trim()).filter((text) => text)
+    : [value];
   return texts.map((text) => readText(option, rawName, text));
 }
 

@@ -80,7 +80,7 @@ export class Rejections {
   /** Hands over what was rejected since the last call. */
   take(): { deadLetters: readonly DeadLetter[]; skipped: number } {
     if (this.#fatal) throw this.#fatal;
-    const taken = { deadLetters: this.#letters, skipped: this.#skipped };
+    const taken = { deadLetters: this.#letters.toSorted(inOrder), skipped: this.#skipped };
     this.#letters = [];
     this.#skipped = 0;
     return taken;
@@ -104,6 +104,13 @@ export class Rejections {
       cause,
     });
   }
+}
+
+/** As the records were, since a sink may refuse in another order what it sends side by side. */
+function inOrder(a: DeadLetter, b: DeadLetter): number {
+  if (a.lane !== b.lane) return a.lane < b.lane ? -1 : 1;
+  const [first = "", second = ""] = [a.order, b.order];
+  return first === second ? 0 : first < second ? -1 : 1;
 }
 
 interface Where {
