@@ -12,6 +12,9 @@ export function carriesOrder(layout: Layout): boolean {
   return layout !== "plain" && layout !== "cdc_event";
 }
 
+/** Of so many keys the last record is remembered. Among more, which others must have written, no tombstone has a name. */
+const MAX_KEYS = 500_000;
+
 /** Names records one after the other. Both sides start at the same record, and name it the same. */
 export class RecordNames {
   readonly #source: string;
@@ -31,10 +34,9 @@ export class RecordNames {
   next(key: Uint8Array | undefined, value: Uint8Array): string | undefined {
     if (value.length > 0 && key === undefined) return nameIn(value, this.#source);
     const keyText = latin1.decode(key);
-    const name = value.length > 0
-      ? nameIn(value, this.#source)
-      : tombstoneName(keyText, this.#last.get(keyText));
-    this.#last.set(keyText, name ?? null);
+    const before = this.#last.size < MAX_KEYS ? this.#last.get(keyText) : null;
+    const name = value.length > 0 ? nameIn(value, this.#source) : tombstoneName(keyText, before);
+    if (this.#last.size < MAX_KEYS) this.#last.set(keyText, name ?? null);
     return name;
   }
 }

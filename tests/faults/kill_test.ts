@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { FAILPOINTS } from "../../runtime/failpoint.ts";
 import { Program, runProgram, scratch } from "../end_to_end/program.ts";
-import { type Postgres, startPostgres } from "../servers/postgres.ts";
+import { startPostgres } from "../servers/postgres.ts";
+import { Writer } from "./writer.ts";
 
 const GENERATED = `
 version: "1.0"
@@ -59,53 +60,6 @@ sinks:
 pipelines:
   all: { source: db, sink: files }
 `;
-
-/** Inserts, updates and deletes for ever: transactions of a few rows, as fast as the server takes them. */
-class Writer implements AsyncDisposable {
-  #stopped = false;
-  #done: Promise<void>;
-
-  constructor(pg: Postgres, seed: number) {
-    this.#done = this.#run(pg, seed);
-  }
-
-  async #run(pg: Postgres, seed: number): Promise<void> {
-    const client = await pg.connect();
-    let state = seed;
-    const random = (below: number) => {
-      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-      return (state >>> 8) % below;
-    };
-    while (!this.#stopped) {
-      await client.query("BEGIN");
-      for (let k = random(6); k >= 0; k--) {
-        const id = random(4000);
-        const what = random(10);
-        if (what < 4) {
-          await client.query(
-            "INSERT INTO accounts VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET balance = excluded.balance",
-            [id, random(1000), `note ${random(1e6)}`],
-          );
-        } else if (what < 8) {
-          await client.query("UPDATE accounts SET balance = balance + 1 WHERE id = $1", [id]);
-        } else if (what < 9) await client.query("DELETE FROM accounts WHERE id = $1", [id]);
-        else {
-          await client.query(
-            "UPDATE accounts SET id = $2 WHERE id = $1 AND NOT EXISTS (SELECT FROM accounts WHERE id = $2)",
-            [id, random(4000)],
-          );
-        }
-      }
-      await client.query(random(10) === 0 ? "ROLLBACK" : "COMMIT");
-    }
-    await client.end();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopped = true;
-    await this.#done;
-  }
-}
 
 Deno.test("killed at every named point and at random, under live writes, PostgreSQL's rows are all in the file", async () => {
   await using pg = await startPostgres();
