@@ -1,5 +1,6 @@
 /** The `broker` block of a pipeline file as a zod schema: where sources with a `topic` and sinks with `topics` meet. */
 import { z } from "zod";
+import { compileRegex } from "../transforms/_expression/regex.ts";
 
 const ms = z.int().min(1).max(2 ** 31 - 1);
 const path = z.string().min(1);
@@ -50,7 +51,10 @@ const pattern = z.strictObject({
   pattern: z.string().min(1).refine(
     isExpression,
     "This is no regular expression",
-  ).describe("Regular expression for the whole name"),
+  ).refine(endsSoon, "This pattern can take forever: what repeats in it can match one name in several ways")
+    .describe(
+      "Regular expression for the whole name",
+    ),
 });
 
 export const sinkTopics = z.union([topicName, pattern, z.array(z.union([topicName, pattern])).min(1)]);
@@ -66,6 +70,16 @@ export const startOffset = z.union([
 function isExpression(text: string): boolean {
   try {
     return new RegExp(`^(?:${text})$`, "u") !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** A name is chosen by whoever makes the topic, so no name may be able to stop a sink. */
+function endsSoon(text: string): boolean {
+  if (!isExpression(text)) return true;
+  try {
+    return compileRegex(text) !== undefined;
   } catch {
     return false;
   }

@@ -253,6 +253,10 @@ Deno.test("what can't be a flow is a problem at its line", () => {
       ["2:52 This is no regular expression"],
     ],
     [
+      'broker: { address: x }\nsinks: { f: { connector: file, topics: [{ pattern: "(a+)+b" }], config: { path: x } } }',
+      ["2:52 This pattern can take forever: what repeats in it can match one name in several ways"],
+    ],
+    [
       `broker: { address: x }
 sinks:
   f: { connector: file, topics: [t], config: { path: x } }

@@ -5,6 +5,7 @@
 import type { DataRecord } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
 import type { Row, Value } from "../formats/data/value.ts";
+import { compileRegex } from "../transforms/_expression/regex.ts";
 import type { PlannedPredicate } from "./chain_plan.ts";
 
 export type RecordTest = (record: DataRecord) => boolean;
@@ -79,7 +80,7 @@ function opposite(decision: Decision): Decision {
 function names(patterns: readonly string[], nameOf: (stream: Stream) => string | undefined): Predicate {
   const tests = patterns.map((pattern): (name: string) => boolean => {
     if (pattern.startsWith("=")) return (name) => name === pattern.slice(1);
-    const regex = new RegExp(pattern, "u");
+    const regex = compileRegex(pattern);
     return (name) => regex.test(name);
   });
   return (stream) => {

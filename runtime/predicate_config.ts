@@ -1,6 +1,7 @@
 /** Predicates of a pipeline file, checked and as plain data: transform_config.ts asks, predicate.ts compiles them. */
 import type { Operation } from "../formats/data/record.ts";
 import type { Value } from "../formats/data/value.ts";
+import { compileRegex } from "../transforms/_expression/regex.ts";
 import type { PlannedPredicate } from "./chain_plan.ts";
 import { conditionProblem } from "./condition.ts";
 import type { Path, Report } from "./problem.ts";
@@ -141,12 +142,11 @@ export class PredicateReader {
   #isPattern(at: Path, i: number, pattern: string): boolean {
     if (pattern.startsWith("=")) return true;
     try {
-      new RegExp(pattern, "u");
+      compileRegex(pattern);
       return true;
     } catch (error) {
       const path = Array.isArray(this.#document.at(at)) ? [...at, i] : at;
-      const reason = (error as Error).message.replace(/^Invalid regular expression: /, "");
-      const message = this.#document.mask(`Not a regular expression: ${reason}`);
+      const message = this.#document.mask((error as Error).message);
       this.#options.report({ path, message, hint: "Write match: exact when names are meant" });
       return false;
     }

@@ -64,3 +64,7 @@ Deno.test("a plain word that finds two tables is warned about, once", () => {
   compile({ tables: ["^users"] });
   assert.equal(warnings.length, 1);
 });
+
+Deno.test("a pattern that could take forever for some name is refused", () => {
+  assert.throws(() => compile({ topics: ["^(a+)+$"] }), /can take forever/);
+});

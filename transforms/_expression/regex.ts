@@ -8,13 +8,16 @@
  *
  * @throws {SyntaxError} when it is no pattern, or one that backtracks without bound; the message says which
  */
-export function compileRegex(pattern: string, options: { anchored?: boolean } = {}): RegExp {
+export function compileRegex(
+  pattern: string,
+  options: { anchored?: boolean; ignoreCase?: boolean } = {},
+): RegExp {
   const inline = /^\(\?([ims]+)\)/.exec(pattern);
   let source = (inline ? pattern.slice(inline[0].length) : pattern).replaceAll("(?P<", "(?<");
   const problem = new Backtracking(source).problem();
   if (problem) throw new SyntaxError(problem);
   if (options.anchored) source = `^(?:${source})$`;
-  const flags = [...new Set(inline?.[1] ?? "")].join("");
+  const flags = [...new Set((inline?.[1] ?? "") + (options.ignoreCase ? "i" : ""))].join("");
   try {
     return new RegExp(source, `${flags}u`);
   } catch {

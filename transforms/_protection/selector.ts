@@ -3,6 +3,7 @@
  * `profile.phones.number`, `card_*`, `/^public\.users\.(ssn|iban)$/`. Read by every transform that protects columns.
  */
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import { compileRegex } from "../_expression/regex.ts";
 
 /** A selector, ready to be asked. */
 export interface Selector {
@@ -74,7 +75,7 @@ export function parseSelector(text: string, ignoreCase = false): Selector {
 /**
  * A test for one name: exact, with `*` and `?`, or a `/regular expression/` for the whole of it.
  *
- * @throws {SyntaxError} when a `/regular expression/` is not one
+ * @throws {SyntaxError} when a `/regular expression/` is not one, or could take forever
  */
 export function nameTest(pattern: string, ignoreCase = false): NameTest {
   if (isExpression(pattern)) return expressionTest(pattern, ignoreCase);
@@ -107,7 +108,7 @@ function isExpression(text: string): boolean {
 }
 
 function expressionTest(text: string, ignoreCase: boolean): NameTest {
-  const expression = new RegExp(`^(?:${text.slice(1, -1)})$`, ignoreCase ? "iu" : "u");
+  const expression = compileRegex(text.slice(1, -1), { anchored: true, ignoreCase });
   return (name) => expression.test(name);
 }
 

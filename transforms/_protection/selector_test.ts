@@ -63,6 +63,7 @@ Deno.test("patterns, regular expressions for whole names, and quoted dots", () =
   assert.deepEqual(selected(USERS, ["/ss/"], ROW), []);
   assert.deepEqual(selected(USERS, ['"a.b"'], ROW), ["a.b"]);
   assert.deepEqual(selected(USERS, ["`a.b`"], ROW), ["a.b"]);
+  assert.throws(() => parseSelector("/(a+)+b/"), /can take forever/);
 });
 
 Deno.test("paths enter objects, arrays, arrays of arrays, and texts that hold JSON", () => {

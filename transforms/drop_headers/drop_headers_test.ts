@@ -21,4 +21,5 @@ Deno.test("headers go by name, by pattern and by expression, every one of a name
 Deno.test("mistakes in the file are found before the start", () => {
   assert.deepEqual(problemKeys(definition, {}), ["headers"]);
   assert.deepEqual(problemKeys(definition, { headers: ["/(/"] }), ["headers.0"]);
+  assert.deepEqual(problemKeys(definition, { headers: ["/(a+)+b/"] }), ["headers.0"]);
 });

@@ -1,5 +1,6 @@
 /** What replace_field is: its keys and what they mean. implementation.ts does the work. */
 import { z } from "zod";
+import { compileRegex } from "../_expression/regex.ts";
 import { applyTo, ignoreCase } from "../_shared/common_keys.ts";
 import { booleanOf, listOf, mapOf, upgradeKeys } from "../_shared/spellings.ts";
 import { isPattern, parsePath, pathProblem } from "../_shared/paths.ts";
@@ -92,7 +93,7 @@ const definition: TransformDefinition<ReplaceFieldConfig> = defineTransform({
       renames.forEach((rename, i) => {
         if ("match" in rename) {
           try {
-            new RegExp(rename.match, "u");
+            compileRegex(rename.match);
           } catch (error) {
             problems.push({ key: `renames.${i}.match`, message: (error as Error).message });
           }

@@ -1,4 +1,5 @@
 /** Renames and filters of a config, ready to be asked: which name a top-level field gets, and what lies deeper. */
+import { compileRegex } from "../_expression/regex.ts";
 import { type FieldPath, isPattern, newName, parsePath, type Segment } from "../_shared/paths.ts";
 import type { ReplaceFieldConfig } from "./definition.ts";
 
@@ -75,6 +76,6 @@ function expressionRule(
   to: string,
   ignoreCase: boolean,
 ): (name: string) => string | undefined {
-  const expression = new RegExp(match, ignoreCase ? "ui" : "u");
+  const expression = compileRegex(match, { ignoreCase });
   return (name) => expression.test(name) ? name.replace(expression, to) : undefined;
 }

@@ -238,6 +238,9 @@ Deno.test("mistakes in the file are found before the start", () => {
   assert.deepEqual(problemKeys(definition, {}), [""]);
   assert.deepEqual(problemKeys(definition, { renames: { "a*": "b" } }), ["renames.a*"]);
   assert.deepEqual(problemKeys(definition, { renames: [{ match: "(", to: "x" }] }), ["renames.0.match"]);
+  assert.deepEqual(problemKeys(definition, { renames: [{ match: "^(a+)+$", to: "x" }] }), [
+    "renames.0.match",
+  ]);
   assert.deepEqual(problemKeys(definition, { exclude: ["a..b"] }), ["exclude.0"]);
   assert.deepEqual(problemKeys(definition, { exclude: ["a"], kepp: 1 }), ["kepp"]);
 });

@@ -1,5 +1,6 @@
 /** What set_null is: its keys and what they mean. implementation.ts does the work. */
 import { z } from "zod";
+import { compileRegex } from "../_expression/regex.ts";
 import {
   allowUnmatchedFields,
   fieldList,
@@ -55,7 +56,7 @@ const definition: TransformDefinition<SetNullConfig> = defineTransform({
       ? condition.matches
       : "";
     try {
-      new RegExp(expression, "u");
+      compileRegex(expression);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       problems.push({ key: "condition", message, hint: "Write always, if_empty or a regular expression" });

@@ -1,5 +1,6 @@
 /** Sets fields to null: the work of set_null. Loaded by workers. */
 import type { Value } from "../../formats/data/value.ts";
+import { compileRegex } from "../_expression/regex.ts";
 import { FieldProtection } from "../_protection/protection.ts";
 import { parseSelector } from "../_protection/selector.ts";
 import type { Transform, TransformContext } from "../contract.ts";
@@ -30,6 +31,6 @@ function testOf(condition: SetNullConfig["condition"]): (value: Value) => boolea
     return (value) =>
       value === equals || typeof value === "bigint" && typeof equals === "number" && Number(value) === equals;
   }
-  const expression = new RegExp(typeof condition === "string" ? condition : condition.matches, "u");
+  const expression = compileRegex(typeof condition === "string" ? condition : condition.matches);
   return (value) => typeof value === "string" && expression.test(value);
 }

@@ -46,4 +46,5 @@ Deno.test("key columns and broken expressions are refused", async () => {
   const insert = record(USERS, "insert", { after: { id: 1n } });
   await assert.rejects(run(open({ fields: ["id"] }), [insert]), { code: "config_key_protection" });
   assert.deepEqual(problemKeys(definition, { fields: ["a"], condition: "(" }), ["condition"]);
+  assert.deepEqual(problemKeys(definition, { fields: ["a"], condition: "^(a|a)*$" }), ["condition"]);
 });
