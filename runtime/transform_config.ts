@@ -276,11 +276,11 @@ function unknownType(
   // `org.apache.kafka.connect.transforms.MaskField$Value` of a Kafka Connect file is mask_field here.
   const className = /(?:^|\.)([A-Z]\w*?)(?:\$(?:Key|Value))?$/.exec(type)?.[1];
   const plain = className?.replaceAll(/(?<!^)[A-Z]/g, (letter) => `_${letter}`).toLowerCase() ?? type;
+  if (Object.hasOwn(TRANSFORMS_ELSEWHERE, plain)) {
+    return { message: `Transform ${shown} is not in this build yet`, hint: TRANSFORMS_ELSEWHERE[plain] };
+  }
   const hint = didYouMean(plain, names, "Known transforms are") ?? "This build has no transforms";
-  const message = TRANSFORMS_ELSEWHERE.includes(plain) && !findTransform(definitions, plain)
-    ? `Transform ${shown} is not in this build yet`
-    : `Unknown transform ${shown}`;
-  return { message, hint };
+  return { message: `Unknown transform ${shown}`, hint };
 }
 
 /** `specs.price` as a path in the config; names may hold dots themselves. */

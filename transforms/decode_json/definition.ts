@@ -23,6 +23,7 @@ export type DecodeJsonConfig = z.output<typeof config>;
 
 const definition: TransformDefinition<DecodeJsonConfig> = defineTransform({
   type: "decode_json",
+  aliases: { decode_logical_decoding_message_content: { messages: true } },
   title: "Parse JSON in texts",
   summary: "Turns texts and bytes that hold JSON into what they say",
   description:

@@ -26,6 +26,7 @@ export type ExtractChangedFieldsConfig = z.output<typeof config>;
 
 const definition: TransformDefinition<ExtractChangedFieldsConfig> = defineTransform({
   type: "extract_changed_fields",
+  aliases: { extract_changed_record_state: {} },
   title: "Which columns changed",
   summary: "Lists the columns that an update changed, in a header or in the row",
   description:

@@ -28,7 +28,7 @@ export type ValueToHeaderConfig = z.output<typeof config>;
 
 const definition: TransformDefinition<ValueToHeaderConfig> = defineTransform({
   type: "value_to_header",
-  aliases: { insert_header: {} },
+  aliases: { insert_header: {}, header_from: {} },
   title: "Add headers",
   summary: "Gives messages headers: fields of the row, fixed texts, facts about the record",
   description:
