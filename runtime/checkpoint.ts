@@ -39,7 +39,8 @@ export interface Checkpoints extends Disposable {
   settle(replayed: Pick<Commit, "flow" | "sink" | "saved">, letters: (table: DeadLetterTable) => void): void;
   /** All documents of a connector. */
   documents(scope: string): Readonly<Record<string, Json>>;
-  putDocument(scope: string, key: string, value: Json): void;
+  /** Saves documents, by key, all or none. */
+  putDocuments(scope: string, documents: Readonly<Record<string, Json>>): void;
   readonly deadLetters: DeadLetterTable;
 }
 
@@ -182,12 +183,13 @@ class SqliteCheckpoints implements Checkpoints {
     return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
   }
 
-  putDocument(scope: string, key: string, value: Json): void {
-    this.#transaction(() =>
-      this.#db.prepare(
+  putDocuments(scope: string, documents: Readonly<Record<string, Json>>): void {
+    this.#transaction(() => {
+      const put = this.#db.prepare(
         "insert into documents values (?, ?, ?) on conflict (scope, key) do update set value = excluded.value",
-      ).run(scope, key, JSON.stringify(value))
-    );
+      );
+      for (const key in documents) put.run(scope, key, JSON.stringify(documents[key]));
+    });
   }
 
   [Symbol.dispose](): void {

@@ -58,10 +58,9 @@ Deno.test("what was committed is there when it is opened again", () => {
       saved: undefined,
       position: { v: 1, lsn: "0/9", tables: [{ name: "orders", done: true }] },
     }));
-    checkpoints.putDocument("shop", "history", { version: 2, columns: ["id", null, 1.5] });
-    checkpoints.putDocument("shop", "history", { version: 3 });
-    checkpoints.putDocument("shop", "slot", "rivven_shop");
-    checkpoints.putDocument("lake", "slot", null);
+    checkpoints.putDocuments("shop", { history: { version: 2, columns: ["id", null, 1.5] } });
+    checkpoints.putDocuments("shop", { history: { version: 3 }, slot: "rivven_shop" });
+    checkpoints.putDocuments("lake", { slot: null });
   }
   using checkpoints = open(path);
   assert.deepEqual(checkpoints.position("shop", "postgres-cdc"), {

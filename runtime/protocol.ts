@@ -119,7 +119,7 @@ export type FromWorker =
   | { readonly kind: "error"; readonly id: number; readonly error: ErrorReport }
   | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields?: Fields }
   | { readonly kind: "beat"; readonly stats: WorkerStats }
-  | { readonly kind: "put"; readonly id: number; readonly key: string; readonly value: Json }
+  | { readonly kind: "put"; readonly id: number; readonly documents: Readonly<Record<string, Json>> }
   /** A sink asks for a commit. */
   | { readonly kind: "due"; readonly because: "idle" | "limits" | "end" }
   /** The source has nothing more and everything it read has been sent; or the sink has flushed the last batch. */

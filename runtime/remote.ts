@@ -15,8 +15,8 @@ export interface RemoteEvents {
   ended(): void;
   /** The worker can't go on: it said so, it threw, or it fell silent. Called once at most. */
   failed(error: ConnectorError): void;
-  /** Saves a document; the worker is told when this returns or throws. */
-  put(key: string, value: Json): void;
+  /** Saves documents, by key, all or none; the worker is told when this returns or throws. */
+  put(documents: Readonly<Record<string, Json>>): void;
 }
 
 export interface RemoteOptions {
@@ -148,7 +148,7 @@ export class Remote implements AsyncDisposable {
       case "failed":
         return this.#fail(errorFromReport(message.error));
       case "put":
-        return this.#put(message.id, message.key, message.value);
+        return this.#put(message.id, message.documents);
       case "bye":
         this.#saidBye = true;
         clearInterval(this.#watch);
@@ -161,10 +161,10 @@ export class Remote implements AsyncDisposable {
     return pending;
   }
 
-  #put(id: number, key: string, value: Json): void {
+  #put(id: number, documents: Readonly<Record<string, Json>>): void {
     let error: ErrorReport | undefined;
     try {
-      this.#options.events.put(key, value);
+      this.#options.events.put(documents);
     } catch (thrown) {
       error = reportError(thrown);
     }

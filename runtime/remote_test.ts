@@ -43,7 +43,7 @@ function open(code: string, more: Partial<RemoteOptions> = {}): Opened {
         failures.push(error);
         resolve(error);
       },
-      put: (key, value) => void events.push([key, value]),
+      put: (documents) => void events.push(documents),
       ...more.events,
     },
   });
@@ -166,13 +166,13 @@ Deno.test("events come through, and a document that can't be saved is told to th
     say({ kind: "beat", stats: { records: 5 } });
     say({ kind: "due", because: "idle" });
     say({ kind: "ended" });
-    say({ kind: "put", id: 1, key: "a", value: 1 });
-    say({ kind: "put", id: 2, key: "b", value: 2 });`,
+    say({ kind: "put", id: 1, documents: { a: 1 } });
+    say({ kind: "put", id: 2, documents: { b: 2 } });`,
     {
       events: {
-        put: (key: string, value: unknown) => {
-          if (key === "b") throw new Error("disk full");
-          saved.push([key, value]);
+        put: (documents: Record<string, unknown>) => {
+          if ("b" in documents) throw new Error("disk full");
+          saved.push(documents);
         },
         log: (level: string, message: string, fields: unknown) => {
           saved.push([level, message, fields]);
@@ -186,7 +186,7 @@ Deno.test("events come through, and a document that can't be saved is told to th
   assert.deepEqual(events, [{ records: 5 }, "due", "ended"]);
   assert.deepEqual(saved, [
     ["warn", "slow", { n: 1 }],
-    ["a", 1],
+    { a: 1 },
     ["info", "put 1", undefined],
     ["info", "put 2", { message: "Error: disk full", code: "internal", retryable: false, causes: [] }],
   ]);

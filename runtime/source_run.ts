@@ -282,7 +282,7 @@ class SourceRun implements AsyncDisposable {
           observer.log(level, flow ? `${flow} → ${name}` : name, message, fields),
         ended: () => {},
         failed: (error) => this.#failed.reject(named(error, role, name)),
-        put: (key, value) => checkpoints.putDocument(scopeOf(role, name), key, value),
+        put: (documents) => checkpoints.putDocuments(scopeOf(role, name), documents),
       },
     });
   }

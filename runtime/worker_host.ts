@@ -82,6 +82,9 @@ class WorkerHost {
   readonly #chains: Chain[] = [];
   #heartbeat: ReturnType<typeof setInterval> | undefined;
 
+  /** Documents that the next microtask sends, and what is waited for then. */
+  #unsent: Record<string, Json> | undefined;
+  #lastPut: PromiseWithResolvers<void> | undefined;
   readonly #puts = new Map<number, PromiseWithResolvers<void>>();
   #nextPut = 0;
   #records = 0;
@@ -261,17 +264,29 @@ class WorkerHost {
       state: {
         get: (key) => Promise.resolve(known[key]),
         put: async (key, value) => {
-          const id = this.#nextPut++;
-          const put = Promise.withResolvers<void>();
-          this.#puts.set(id, put);
-          scope.postMessage({ kind: "put", id, key, value });
-          await put.promise;
+          await this.#put(key, value);
           known[key] = value;
         },
       },
       clock: systemClock,
       random: Math.random,
     };
+  }
+
+  /** Documents that are put in one go are saved in one transaction: a thousand take no longer than one. */
+  #put(key: string, value: Json): Promise<void> {
+    if (this.#unsent === undefined) {
+      const documents: Record<string, Json> = this.#unsent = {};
+      const id = this.#nextPut++;
+      const put = this.#lastPut = Promise.withResolvers<void>();
+      this.#puts.set(id, put);
+      queueMicrotask(() => {
+        this.#unsent = undefined;
+        scope.postMessage({ kind: "put", id, documents });
+      });
+    }
+    this.#unsent[key] = value;
+    return this.#lastPut!.promise;
   }
 
   /** Tells the main thread how a running end ends. */

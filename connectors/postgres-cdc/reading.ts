@@ -341,7 +341,7 @@ export class Reading {
       unreadable: unreadableRows(this.#options.config, this.#options.context),
       types,
       book,
-      announce: announcer(this.#options, run, snapshotPlace(resumeAt), shownLsn),
+      ...announcer(this.#options, run, snapshotPlace(resumeAt), shownLsn),
       tables,
       snapshotName: exported?.snapshotName,
       // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for

@@ -12,7 +12,7 @@ import type { PostgresConfig } from "./connector.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { PositionOrigin } from "./position.ts";
 import type { StreamBook } from "./relations.ts";
-import type { SchemaChangeTopic } from "./schema_change.ts";
+import type { SchemaChangeTopic, StreamNews } from "./schema_change.ts";
 import type { Place, SchemaHistory } from "./schema_history.ts";
 import { SlotWait } from "./slot_holder.ts";
 import type { Announced } from "./snapshot.ts";
@@ -58,22 +58,41 @@ export function schemaChangeTopic({ config, context }: ReadingOptions): SchemaCh
   return { ...topic, topic_name: topic.topic_name ?? `${context.name}.schema_changes` };
 }
 
-/** Writes what has to be said of a Stream before its first row in a snapshot. */
+/** Says what has to be said of a Stream before its first row in a snapshot. */
+export interface Announcer {
+  /** Saves that these Streams begin here, all at once: for many tables that is faster than one by one. */
+  prepare(streams: readonly Stream[]): Promise<void>;
+  /** Writes it. */
+  announce(stream: Stream, to: BatchWriter, row: Announced): Promise<void>;
+}
+
 export function announcer(
   options: ReadingOptions,
   { book, history }: Pick<Run, "book" | "history">,
   place: Place,
   lsn: bigint = place.lsn,
-): (stream: Stream, to: BatchWriter, row: Announced) => Promise<void> {
+): Announcer {
   const topic = schemaChangeTopic(options);
-  return async (stream, to, { timeMicros, own }) => {
-    const news = book.news(stream);
-    if (!news) return;
-    news.announce(place);
-    await history.save(0n);
-    // Rows are in the group of the attempt, which is at least 1.
-    const [group, index] = ["0".repeat(16), 0];
-    news.write(to, topic, { timeMicros, lsn, group, index, own });
+  const prepared = new Map<Stream, StreamNews>();
+  const prepare = async (streams: readonly Stream[]) => {
+    for (const stream of streams) {
+      const news = book.news(stream);
+      if (!news) continue;
+      news.announce(place);
+      prepared.set(stream, news);
+    }
+    if (history.isUnsaved) await history.save(0n);
+  };
+  return {
+    prepare,
+    async announce(stream, to, { timeMicros, own }) {
+      await prepare([stream]);
+      const news = prepared.get(stream);
+      prepared.delete(stream);
+      // Rows are in the group of the attempt, which is at least 1.
+      const [group, index] = ["0".repeat(16), 0];
+      news?.write(to, topic, { timeMicros, lsn, group, index, own });
+    },
   };
 }
 

@@ -41,6 +41,8 @@ export interface SnapshotOptions {
   readonly unreadable?: UnreadableRows;
   readonly types: TypeCatalog;
   readonly book: StreamBook;
+  /** Called once with the Streams of all tables that have rows. */
+  readonly prepare: (streams: readonly Stream[]) => Promise<void>;
   /** Writes what is to be said of a table before its first row. */
   readonly announce: (stream: Stream, writer: BatchWriter, row: Announced) => Promise<void>;
   readonly tables: readonly SnapshotTable[];
@@ -101,6 +103,7 @@ export async function* readSnapshot(options: SnapshotOptions): AsyncGenerator<Ba
     const { plan, timeMicros, filled, snapshotName } = await begin(leader, options);
     await options.onPlanned(plan.stored);
     const state = new SnapshotState(options, plan, timeMicros, filled);
+    await options.prepare(state.streams);
     const others = Math.min(options.parallel, state.waiting) - 1;
     if (others > 0) {
       await Promise.all(
@@ -313,6 +316,12 @@ class SnapshotState {
   /** How many jobs nobody has begun yet. */
   get waiting(): number {
     return this.#jobs.length;
+  }
+
+  /** Those of the tables that have rows to be read. */
+  get streams(): Stream[] {
+    const sources = new Set(this.#jobs.map(({ source }) => source));
+    return [...sources].map((source) => this.#streamOf(source).stream);
   }
 
   nextJob(): Job | undefined {

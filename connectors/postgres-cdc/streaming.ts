@@ -160,7 +160,7 @@ export class Streaming {
         load: (table) => history.load([table]),
         nextAttempt: () => nextAttempt(context),
       },
-      announce: announcer(this.#options, this.#run, point),
+      announce: announcer(this.#options, this.#run, point).announce,
       position: streamPosition(origin, point),
       saved: incremental,
       signal,
