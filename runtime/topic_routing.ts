@@ -32,11 +32,16 @@ export function routed(source: Source, routing: TopicRouting | undefined, contex
   return routing === undefined ? source : new RoutedSource(source, routing, context);
 }
 
+type OptionalMember = { [K in keyof Source]-?: undefined extends Source[K] ? K : never }[keyof Source];
+
+/** What only some sources have; one that is added to the contract and not named here does not compile. */
+const OPTIONAL: Readonly<Record<OptionalMember, true>> = { discover: true, lowest: true };
+
 /** The document that holds whose topic is whose. */
 const OWNERS = "topics";
 
 class RoutedSource implements Source {
-  readonly discover?: () => Promise<readonly DiscoveredStream[]>;
+  declare readonly discover?: () => Promise<readonly DiscoveredStream[]>;
   readonly lowest?: (positions: readonly Position[]) => Position;
   readonly #source: Source;
   readonly #routing: TopicRouting;
@@ -49,7 +54,9 @@ class RoutedSource implements Source {
     this.#routing = routing;
     this.#context = context;
     this.#book = this.#openBook((message) => context.log.warn(message));
-    if (source.discover) this.discover = () => source.discover!();
+    for (const name of Object.keys(OPTIONAL) as OptionalMember[]) {
+      if (source[name]) Object.assign(this, { [name]: source[name].bind(source) });
+    }
     if (source.lowest) this.lowest = (positions) => source.lowest!(positions);
   }
 

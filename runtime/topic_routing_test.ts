@@ -80,6 +80,9 @@ Deno.test("records stay what they are, and streams are made once", async () => {
   await source[Symbol.asyncDispose]();
   assert.ok(inner.scripted.isDisposed);
   assert.equal(routed(inner, undefined, context), inner);
+  assert.equal(source.lowest, undefined);
+  const lowest = { ...inner, lowest: () => ({ v: 7 }) };
+  assert.deepEqual(routed(lowest, routing({ topic: "t" }), context).lowest!([]), { v: 7 });
 });
 
 Deno.test("two tables with one topic are told before the first record, by `check` as well", async () => {

@@ -182,3 +182,60 @@ sinks:
     assert.equal(places.length, await count(broker, `cdc.public.${topic}`), topic);
   }
 });
+
+Deno.test("a record's topic: a transform's, then topic_routing, the table's, the source's, the sink's, its own name", async (t) => {
+  await using broker = await requireServer(t, startRivvend);
+  if (broker === undefined) return;
+  await using pg = await startPostgres();
+  for (const table of ["a", "b", "c"]) {
+    await pg.query(`CREATE TABLE ${table} (id int PRIMARY KEY)`);
+    await pg.query(`INSERT INTO ${table} VALUES (1)`);
+  }
+  using dir = scratch();
+  const database = (name: string, more: string) =>
+    `{ host: 127.0.0.1, port: ${pg.port}, database: postgres, user: postgres, password: "\${PGPASSWORD}", ` +
+    `slot_name: ${name}, publication: ${name}, snapshot: { mode: initial_only }${more} }`;
+  const generated = (stream: string) => `{ pattern: sequence, stream_name: ${stream}, max_events: 1 }`;
+  const route = `{ type: regex_router, config: { routes: [{ pattern: "^public[.]a$", topic: NAME }] } }`;
+  dir.write(
+    "connect.yaml",
+    `
+version: "1.0"
+settings: { state_dir: state }
+sources:
+  routed:
+    connector: postgres-cdc
+    topic: unused
+    config: ${database("routed", ', topic_routing: "routing.{table}"')}
+  tables:
+    connector: postgres-cdc
+    topic: source.topic
+    tables: [{ table: a }, { schema: public, table: b, topic: table.topic }, { table: c }]
+    config: ${database("tables", "")}
+  plain: { connector: datagen, config: ${generated("p")} }
+sinks:
+  named: { connector: rivven, config: { address: "${broker.address}", topic: sink.topic } }
+  bus: { connector: rivven, config: { address: "${broker.address}" } }
+pipelines:
+  one: { source: routed, sink: named, transforms: [${route.replace("NAME", "transform.one")}] }
+  two: { source: tables, sink: named, transforms: [${route.replace("NAME", "transform.two")}] }
+  three: { source: plain, sink: named }
+  four: { source: plain, sink: bus }
+`,
+  );
+  const { code, stderr } = await runProgram(["run"], { cwd: dir.path, env: { PGPASSWORD: pg.password } });
+  assert.equal(code, 0, stderr);
+  await using client = broker.client();
+  const topics = [
+    "plain.p",
+    "routing.b",
+    "routing.c",
+    "sink.topic",
+    "source.topic",
+    "table.topic",
+    "transform.one",
+    "transform.two",
+  ];
+  assert.deepEqual((await client.topics()).sort(), topics);
+  for (const topic of topics) assert.equal(await count(broker, topic), 1, topic);
+});
