@@ -143,13 +143,28 @@ export const COMMANDS: readonly Command[] = [
     name: "preview",
     summary: "Show the first records of a source, after its transforms",
     description:
-      "Reads a few records of a source, applies the transforms, and prints them. No sink is touched, no " +
-      "position is saved: a later run starts where it would have started.",
+      "Reads a few records of a source, applies the transforms of the source, the pipeline and the sink, and prints " +
+      "them. No sink is touched, no position is saved: a later run starts where it would have started.",
     positionals: [{
       name: "source",
       description: "Its name in the pipeline file; needed where there are several",
     }],
     options: [
+      {
+        name: "pipeline",
+        short: "p",
+        type: "string",
+        value: "NAME",
+        description: "Whose transforms and layout; without it the first of the source",
+      },
+      {
+        name: "transform-only",
+        type: "string",
+        value: "FILE",
+        complete: "file",
+        description:
+          "Take the records from a file instead: JSON lines of a sink, or what `record` has written",
+      },
       {
         name: "limit",
         short: "n",
@@ -172,6 +187,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [
       ["rivven-connect preview", "ten records of the only source"],
       ["rivven-connect preview shop -n 3 --json", "three, one JSON text per line"],
+      ["rivven-connect preview --transform-only orders.jsonl", "records of a file, through the transforms"],
     ],
     load: () => import("./preview.ts"),
   },
