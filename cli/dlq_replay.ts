@@ -56,7 +56,7 @@ export async function replayLetters(
       position: checkpoints?.position(source.name, source.connector),
       saved: checkpoints?.saved(flow.name, flow.sink.name),
       documents: checkpoints?.documents(scope) ?? {},
-      put: (key, value) => checkpoints?.putDocument(scope, key, value),
+      put: (documents) => checkpoints?.putDocuments(scope, documents),
       log: (level, message, fields) => log(level, `${flow.name} → ${flow.sink.name}`, message, fields),
     });
     const done = group.filter((_, i) => outcomes[i] === undefined).map(({ letter }) => letter.place);
