@@ -2,6 +2,7 @@
 import crypto from "node:crypto";
 import { valueText } from "../../formats/data/json_value.ts";
 import type { Column, ColumnType, Value } from "../../formats/data/value.ts";
+import { hmacSha256 } from "./hmac.ts";
 import { zeroOf } from "./zero.ts";
 
 export const STRATEGIES = [
@@ -144,10 +145,10 @@ function hasherOf({ algorithm = "hmac-sha256", key, truncate = 64 }: MaskSpec): 
     // Of the JSON text, quotes included, as earlier versions did.
     return (value) => crypto.hash("sha256", valueText(value), "hex").slice(0, truncate);
   }
-  const secret = crypto.createSecretKey(key!, "utf8");
+  const utf8 = new TextEncoder();
+  const hmac = hmacSha256(utf8.encode(key));
   return (value) =>
-    crypto.createHmac("sha256", secret).update(typeof value === "string" ? value : valueText(value), "utf8")
-      .digest("hex").slice(0, truncate);
+    hmac(utf8.encode(typeof value === "string" ? value : valueText(value))).slice(0, truncate);
 }
 
 /** Never shows more than half of the text. */

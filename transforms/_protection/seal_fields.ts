@@ -25,7 +25,9 @@ export class FieldSealer {
   readonly #warn: (message: string) => void;
   readonly #countKey: string;
   readonly #tables = new WeakMap<Stream, readonly string[]>();
-  readonly #rows = new WeakMap<Row, string>();
+  /** The key of the row whose fields are being encrypted: they come one after the other. */
+  #lastRow: Row | undefined;
+  #lastKey: string | undefined;
 
   constructor(sealer: Sealer, bind: Bind, warn: (message: string) => void) {
     this.#sealer = sealer;
@@ -62,14 +64,12 @@ export class FieldSealer {
 
   /** The key columns as this image has them, as far as it does: `before` of a row whose key changes has the old one. */
   #rowOf(row: Row, key: Row | Uint8Array | undefined, names: readonly string[]): string | undefined {
-    const known = this.#rows.get(row);
-    if (known !== undefined) return known;
+    if (row === this.#lastRow) return this.#lastKey;
     const others = key === undefined || key instanceof Uint8Array ? {} : key;
     const from: Row = { ...others, ...row };
-    if (!names.every((name) => Object.hasOwn(from, name))) return undefined;
-    const text = membersText(from, names);
-    this.#rows.set(row, text);
-    return text;
+    const isWhole = names.every((name) => Object.hasOwn(from, name));
+    this.#lastRow = row;
+    return this.#lastKey = isWhole ? membersText(from, names) : undefined;
   }
 
   #count(): void {
