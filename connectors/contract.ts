@@ -36,6 +36,8 @@ export interface ConnectorDefinition<Config = unknown> {
   readonly upgradeConfig?: (
     config: Record<string, unknown>,
   ) => { config: Record<string, unknown>; notes: string[] };
+  /** Keys of other tools that have no counterpart here, by their path (`snapshot.max_retries`): what to do in their place. */
+  readonly foreignKeys?: Readonly<Record<string, string>>;
   /**
    * What the keys leave out and this machine knows: a connection URI taken apart, variables and files that are the
    * custom for this kind of server. Called on the main thread between `upgradeConfig` and the schema, so that `plan`

@@ -114,6 +114,8 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
     report,
     allowUnknownKeys: options.allowUnknownKeys,
     hintForKey: (key, path) => {
+      const foreign = definition.foreignKeys?.[path.join(".")];
+      if (foreign !== undefined) return foreign;
       if (path.length > 1) return undefined;
       if (options.entryKeys().includes(key)) {
         return `"${key}" belongs beside "config", not into it`;

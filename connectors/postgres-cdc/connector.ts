@@ -3,6 +3,7 @@ import { z } from "zod";
 import { defineConnector } from "../contract.ts";
 import type { ConnectorDefinition, Permissions } from "../contract.ts";
 import { addressText, isSocket, serversOf, socketPath } from "./address.ts";
+import { foreignKeys } from "./foreign_keys.ts";
 import { completeLogin } from "./login.ts";
 import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_keys.ts";
 import type { SchemaChangeTopic } from "./schema_change.ts";
@@ -188,6 +189,7 @@ const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
   license: "Apache-2.0",
   config,
   upgradeConfig,
+  foreignKeys,
   completeConfig: completeLogin,
   permissions,
   source: {

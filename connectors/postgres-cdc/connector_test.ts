@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import definition, { config } from "./connector.ts";
+import { foreignKeys } from "./foreign_keys.ts";
 
 const MINIMAL = { host: "db", database: "shop", user: "rivven", password: "" };
 
@@ -126,4 +127,14 @@ Deno.test("the file channel needs its file, and the worker may read it; other ch
   assert.deepEqual(definition.permissions(parsed, "source").read, ["/etc/signals"]);
   const { error } = config.safeParse({ ...MINIMAL, signal: { enabled: true, enabled_channels: ["topic"] } });
   assert.match(error?.message ?? "", /reads no topics/);
+});
+
+Deno.test("keys of other tools are refused, each with what to write in its place", () => {
+  for (const path of Object.keys(foreignKeys)) {
+    const [key, inner] = path.split(".");
+    const keys = { [key]: inner === undefined ? 1 : { [inner]: 1 } };
+    const issues = config.safeParse({ ...MINIMAL, ...keys }).error?.issues ?? [];
+    const unknown = issues.find((issue) => issue.code === "unrecognized_keys");
+    assert.deepEqual(unknown?.keys, [inner ?? key], `${path} is a key of this source`);
+  }
 });

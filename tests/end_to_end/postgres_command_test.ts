@@ -188,3 +188,26 @@ pipelines: { c: { source: a, sink: b } }
     assert.equal(untrusted.code, 3, untrusted.stderr);
   });
 });
+
+Deno.test("keys of other tools are refused with what to write in their place", async () => {
+  using dir = scratch();
+  dir.write(
+    "file.yaml",
+    `version: "1.0"
+sources:
+  db:
+    connector: postgres-cdc
+    config: { host: db, database: d, user: u, slot_temporary: true, snapshot: { progress_dir: /tmp } }
+sinks: { out: { connector: stdout } }
+pipelines: { all: { source: db, sink: out } }
+`,
+  );
+  const { code, stdout, stderr } = await runProgram(["validate", "-c", "file.yaml"], { cwd: dir.path });
+  assert.equal(code, 2);
+  const said = stdout + stderr;
+  assert.match(
+    said,
+    /file\.yaml:5:\d+: Unknown key "slot_temporary"\s+→ Remove it: a temporary slot ends with its/,
+  );
+  assert.match(said, /Unknown key "progress_dir"\s+→ Remove it: the progress is part of the position/);
+});
