@@ -47,7 +47,7 @@ export async function replayLetters(
   const results: ReplayedLetter[] = [];
   for (const { source, flow, steps, letters: group } of groups) {
     const { checkpoints } = letters;
-    const scope = `sink ${flow.sink.name}`;
+    const scopes = { source: `source ${source.name}`, sink: `sink ${flow.sink.name}` };
     const { outcomes, saved } = await replay(group, steps, {
       source,
       flow,
@@ -55,8 +55,11 @@ export async function replayLetters(
       marks: checkpoints?.marks(flow.name) ?? {},
       position: checkpoints?.position(source.name, source.connector),
       saved: checkpoints?.saved(flow.name, flow.sink.name),
-      documents: checkpoints?.documents(scope) ?? {},
-      put: (documents) => checkpoints?.putDocuments(scope, documents),
+      documents: {
+        source: checkpoints?.documents(scopes.source) ?? {},
+        sink: checkpoints?.documents(scopes.sink) ?? {},
+      },
+      put: (role, documents) => checkpoints?.putDocuments(scopes[role], documents),
       log: (level, message, fields) => log(level, `${flow.name} → ${flow.sink.name}`, message, fields),
     });
     const done = group.filter((_, i) => outcomes[i] === undefined).map(({ letter }) => letter.place);

@@ -37,7 +37,10 @@ export async function readFirst(
   let taken = 0;
   const receiver = new PortReceiver(port2, () => {
     for (let delivery = receiver.take(); delivery; delivery = receiver.take()) {
-      const { batch } = delivery;
+      const { batch, rejected } = delivery;
+      for (const { letter: { stream, order, error } } of rejected) {
+        log("warn", source.name, `Record ${order ?? ""} of ${stream.name} was rejected: ${error}`);
+      }
       for (let i = 0; i < batch.length && taken < limit; i++, taken++) take(batch, i);
       delivery.release();
     }

@@ -35,10 +35,11 @@ export interface ReplayOptions {
   /** How far the flow is, as the checkpoint knows it: where the target stores that with the data, it stays so. */
   readonly marks: Marks;
   readonly position: Position | undefined;
-  /** What the sink's last `flush()` returned, and the documents that it put. */
+  /** What the sink's last `flush()` returned. */
   readonly saved: Json | undefined;
-  readonly documents: Readonly<Record<string, Json>>;
-  readonly put: RemoteEvents["put"];
+  /** What the source (whose topics are whose) and the sink have put, and where more of it goes. */
+  readonly documents: Readonly<Record<"source" | "sink", Readonly<Record<string, Json>>>>;
+  readonly put: (role: "source" | "sink", ...documents: Parameters<RemoteEvents["put"]>) => void;
   readonly log: (level: LogLevel, message: string, fields?: Fields) => void;
 }
 
@@ -91,7 +92,7 @@ export async function replay(
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
   const due = new Due();
-  const remote = (title: string, permissions: Permissions) =>
+  const remote = (role: "source" | "sink", title: string, permissions: Permissions) =>
     new Remote({
       title,
       permissions,
@@ -103,7 +104,7 @@ export async function replay(
         due: () => due.ask(),
         ended: () => {},
         failed: failed.reject,
-        put: options.put,
+        put: (...documents) => options.put(role, ...documents),
       },
     });
   const records = letters.map(({ letter, record }, i): ReplayedRecord => ({
@@ -113,8 +114,8 @@ export async function replay(
   }));
   const common = { protocol: PROTOCOL_VERSION, debug: false, failpoint: undefined, ...HEARTBEAT } as const;
   await using workers = new AsyncDisposableStack();
-  const giver = workers.use(remote(`the dead letters of "${flow.name}"`, {}));
-  const sink = workers.use(remote(`sink "${flow.sink.name}"`, flow.sink.permissions));
+  const giver = workers.use(remote("source", `the dead letters of "${flow.name}"`, {}));
+  const sink = workers.use(remote("sink", `sink "${flow.sink.name}"`, flow.sink.permissions));
   const orFail = <T>(work: Promise<T>) => Promise.race([work, failed.promise]);
   await orFail(Promise.all([
     giver.call("open", {
@@ -123,11 +124,12 @@ export async function replay(
       connector: REPLAY_CONNECTOR,
       name: source.name,
       config: { records },
-      documents: {},
+      documents: options.documents.source,
       origin: { connector: source.connector, name: source.name, version: programVersion },
       layout: flow.layout,
       streams: [],
-      routing: undefined,
+      // Those that were never decoded have no topic yet.
+      routing: source.routing,
       preview: false,
     }),
     sink.call("open", {
@@ -136,7 +138,7 @@ export async function replay(
       connector: flow.sink.connector,
       name: flow.sink.name,
       config: flow.sink.config,
-      documents: options.documents,
+      documents: options.documents.sink,
       flow: flow.name,
       layout: flow.layout,
       saved: options.saved,
