@@ -3,6 +3,7 @@ import type { CheckFinding } from "../connectors/contract.ts";
 import { reportError } from "../formats/data/errors.ts";
 import type { Plan } from "../runtime/plan.ts";
 import type { Remote } from "../runtime/remote.ts";
+import { checkTransforms } from "./check_transforms.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { didYouMean } from "../runtime/suggest.ts";
 import { loadPlan } from "./load.ts";
@@ -30,9 +31,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
   const log = logTo(output, "warn", "text");
   const timeoutMs = args.number("timeout") ?? DEFAULT_TIMEOUT_MS;
   const checked = await Promise.all(
-    connectorsOf(plan, args).map(({ role, name, connector, open }) =>
-      checkOne(role, name, connector, open, log, timeoutMs)
-    ),
+    connectorsOf(plan, args).map((target) => checkOne(target, log, timeoutMs)),
   );
   const code = checked.reduce((code, { findings }) => Math.max(code, codeOf(findings)), EXIT.ok as number);
   if (output.json) output.printJson({ ok: code === EXIT.ok, checks: checked });
@@ -45,6 +44,8 @@ interface Target {
   readonly name: string;
   readonly connector: string;
   readonly open: (log: Log) => Promise<Remote>;
+  /** What is left to look at once the connector's own check has found nothing wrong. */
+  readonly then?: (remote: Remote) => Promise<readonly CheckFinding[]>;
 }
 
 /** Every source and sink once, or those that were asked for. */
@@ -57,6 +58,11 @@ function connectorsOf(plan: Plan, args: Arguments): Target[] {
       name,
       connector,
       open: (log) => openSourceWorker(source, log),
+      then: async (remote) => {
+        const chains = [source.transforms, ...source.flows.map((flow) => flow.transforms)];
+        if (chains.every((chain) => chain.length === 0)) return [];
+        return await checkTransforms(source, await remote.call("discover", undefined));
+      },
     });
     for (const flow of source.flows) {
       const { name, connector } = flow.sink;
@@ -91,19 +97,16 @@ function connectorsOf(plan: Plan, args: Arguments): Target[] {
   );
 }
 
-async function checkOne(
-  role: "source" | "sink",
-  name: string,
-  connector: string,
-  open: Target["open"],
-  log: Log,
-  timeoutMs: number,
-): Promise<Checked> {
+async function checkOne(target: Target, log: Log, timeoutMs: number): Promise<Checked> {
+  const { role, name, connector, open, then } = target;
   const findings: CheckFinding[] = [];
   let remote: Remote | undefined;
   try {
     const work = open(log).then((opened) => (remote = opened).call("check", undefined));
     findings.push(...await within(timeoutMs, `Checking ${role} "${name}"`, work));
+    if (then !== undefined && remote !== undefined && codeOf(findings) === EXIT.ok) {
+      findings.push(...await within(timeoutMs, `Checking the transforms of "${name}"`, then(remote)));
+    }
   } catch (error) {
     const { message, hint, causes } = reportError(error);
     const blame = exitCodeOf(error) === EXIT.usage ? "config" : "environment";

@@ -148,6 +148,12 @@ export function cdcFeatures(
       );
       return [];
     }
+    const keyAt = [...at, "key"];
+    if (type === "encrypt_field" && typeof given.key === "string" && !document.isFilledIn(keyAt)) {
+      const message = "The key stands in the file, where everybody who reads it has it";
+      const hint = "Remove it and export it as RIVVEN_ENCRYPTION_KEY, or write key: ${file:/run/secrets/key}";
+      report({ severity: "warning", path: keyAt, onKey: true, message, hint });
+    }
     const rest = () => {
       const { enabled: _, ...others } = document.at(at) as Record<string, unknown>;
       return Object.fromEntries(Object.entries(others).filter(([key]) => !own.includes(key)));

@@ -38,7 +38,16 @@ pipelines:
     .map(({ line, message }) => `${line - 8}: ${message}`);
   const [source] = result.config?.sources ?? [];
   const steps = (result.config?.transforms.sources.get("shop") ?? []) as readonly PlannedTransform[];
-  return { errors, source: source?.config as Record<string, unknown>, steps, secrets: result.secrets };
+  const warnings = result.problems.filter(({ severity }) => severity === "warning").map(({ message }) =>
+    message
+  );
+  return {
+    errors,
+    warnings,
+    source: source?.config as Record<string, unknown>,
+    steps,
+    secrets: result.secrets,
+  };
 }
 
 const names = (steps: readonly PlannedTransform[]) => steps.map(({ name, type }) => `${name}: ${type}`);
@@ -146,6 +155,18 @@ Deno.test("keys are in the worker's config, and among the secrets", () => {
   assert.deepEqual((steps[0].config as Record<string, unknown>).key_versions, { 1: KEY });
   assert.ok(secrets.includes(KEY));
   assert.equal(steps[0].protects, true);
+});
+
+Deno.test("a key that stands in the file works and is warned about, one that a variable gives is not", () => {
+  const written = read(`encryption: { enabled: true, fields: [ssn], key: "${KEY}" }`, {});
+  assert.deepEqual([written.errors, written.warnings.length], [[], 1]);
+  assert.ok(!written.warnings[0].includes(KEY));
+  assert.ok(written.secrets.includes(KEY));
+  const filled = read('encryption: { enabled: true, fields: [ssn], key: "${CDC_ENCRYPTION_KEY}" }', {
+    CDC_ENCRYPTION_KEY: KEY,
+  });
+  assert.deepEqual([filled.errors, filled.warnings], [[], []]);
+  assert.deepEqual((filled.steps[0].config as Record<string, unknown>).key_versions, { 1: KEY });
 });
 
 Deno.test("masks stand in a list, by field, or by table", () => {

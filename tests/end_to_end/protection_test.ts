@@ -165,7 +165,7 @@ pipelines:
   }
 });
 
-Deno.test("a column that its table does not have stops the source before the first row", async () => {
+Deno.test("a column that its table does not have stops the source before the first row, and check finds it", async () => {
   await using pg = await startPostgres();
   await pg.createDatabase("shop");
   const db = await pg.connect({ database: "shop" });
@@ -185,6 +185,7 @@ sinks:
 pipelines:
   p: { source: shop, sink: out }
 `;
+    const check = () => runProgram(["check"], { cwd: dir.path, env: { POSTGRES_PASSWORD: pg.password } });
     for (const [fields, code] of [["public.users.snn", "no column"], ["id", "key column"]]) {
       dir.write("connect.yaml", file(fields));
       const { code: exit, stderr } = await runProgram(["run"], {
@@ -196,7 +197,16 @@ pipelines:
       assert.doesNotMatch(stderr, /hunter2/);
       const written = await Deno.readTextFile(`${dir.path}/out.jsonl`).catch(() => "");
       assert.equal(written, "");
+      const checked = await check();
+      assert.equal(checked.code, 2, checked.stdout);
+      assert.match(checked.stdout, new RegExp(`✗ transforms .*${code}`));
     }
+    dir.write("connect.yaml", file("snn, ssn"));
+    const warned = await check();
+    assert.equal(warned.code, 0, warned.stdout);
+    assert.match(warned.stdout, /! transforms .*no table that came has "snn"/);
+    dir.write("connect.yaml", file("ssn"));
+    assert.match((await check()).stdout, /✓ transforms +they fit the table that is there/);
   } finally {
     await db.end();
   }
