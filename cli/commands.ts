@@ -428,6 +428,92 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./init.ts"),
   },
   {
+    name: "dlq",
+    summary: "List, show, replay or drop dead letters",
+    description:
+      "Dead letters are the records that could not be decoded, transformed or written, of pipelines with " +
+      "on_error: dead_letter. They are kept in the state directory, or in the topic that dead_letter_topic names; both " +
+      "are looked at. No pipeline may run on the state directory meanwhile.\n\n" +
+      "replay puts a record into its pipeline's sink, behind the transforms that it has not come through yet, as it was " +
+      "or edited. It is removed when the sink has made it durable; killed in between, it may come twice. What a topic " +
+      "holds stays there, and is not shown again.",
+    positionals: [
+      {
+        name: "action",
+        required: true,
+        description: "list, show, replay or drop",
+        choices: ["list", "show", "replay", "drop"],
+      },
+      { name: "ids", description: "Ids of dead letters, as list prints them", many: true },
+    ],
+    options: [
+      { name: "pipeline", type: "string", value: "NAME", description: "Only those of this pipeline" },
+      { name: "stream", type: "string", value: "NAME", description: "Only those of this table or topic" },
+      {
+        name: "since",
+        type: "string",
+        value: "TIME",
+        description: "Only those since then: 30m, 2h, 7d, 2026-01-31, 2026-01-31T12:00:00Z",
+      },
+      { name: "all", type: "boolean", description: "replay, drop: all, or all that the options above leave" },
+      { name: "raw", type: "boolean", description: "show: the record alone, as it is kept" },
+      {
+        name: "set",
+        type: "string",
+        value: "PATH=VALUE",
+        many: true,
+        keepsCommas: true,
+        description:
+          "replay: one value of the record first, as in after.total=12.5; may be given several times",
+      },
+      {
+        name: "edit",
+        type: "string",
+        value: "FILE",
+        description: "replay: merge this JSON into the record first (RFC 7396; - is standard input)",
+        complete: "file",
+      },
+      {
+        name: "from",
+        type: "string",
+        value: "FILE",
+        description:
+          "replay: this record in its place, in the form that show --raw prints (- is standard input)",
+        complete: "file",
+      },
+      { name: "yes", type: "boolean", description: "drop: do not ask" },
+      {
+        name: "local",
+        type: "boolean",
+        description: "Only those of the state directory: no broker is asked",
+      },
+      {
+        name: "timeout",
+        type: "duration",
+        value: "TIME",
+        default: "30s",
+        description: "How long reading a topic may take",
+      },
+      UNKNOWN_KEYS,
+    ],
+    json: true,
+    startsWorkers: true,
+    exitCodes: {
+      0: "done",
+      1: "a replayed record was rejected again, or nothing was dropped",
+      2: "the file or the command line is wrong",
+      3: "another process uses the state directory, or the broker or the sink can't be reached",
+    },
+    examples: [
+      ["rivven-connect dlq list --since 2h", "what has failed lately"],
+      ["rivven-connect dlq show 12", "one of them, with its record"],
+      ["rivven-connect dlq replay 12 --set after.total=12.50", "mended, into its sink"],
+      ["rivven-connect dlq replay --all --pipeline shop_to_lake", "once the sink takes them"],
+      ["rivven-connect dlq drop 12 13 --yes", "for good"],
+    ],
+    load: () => import("./dlq.ts"),
+  },
+  {
     name: "spec",
     aliases: ["connectors", "schema"],
     summary: "List the connectors and transforms, or explain one completely",
@@ -516,7 +602,6 @@ export const COMMANDS: readonly Command[] = [
     load: () => import("./help.ts"),
   },
   notYet("status", "Show what a running process is doing", "Its health and progress are on its log"),
-  notYet("dlq", "Read and replay dead letters", "They are kept in state.db of the state directory", true),
   notYet("sources", "Run only the sources", "Run whole pipelines with: run", true),
   notYet("sinks", "Run only the sinks", "Run whole pipelines with: run", true),
 ];
