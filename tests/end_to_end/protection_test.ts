@@ -211,3 +211,49 @@ pipelines:
     await db.end();
   }
 });
+
+Deno.test("an encrypted value that an update did not send stays away; a text that stands for it is encrypted as any", async () => {
+  await using pg = await startPostgres();
+  await pg.createDatabase("shop");
+  const db = await pg.connect({ database: "shop" });
+  try {
+    await db.query("CREATE TABLE docs (id bigint PRIMARY KEY, n int, body text)");
+    await db.query("ALTER TABLE docs ALTER body SET STORAGE EXTERNAL");
+    await db.query("INSERT INTO docs VALUES (1, 0, repeat('hunter2', 2000))");
+    for (const [handling, expected] of [["omit", undefined], ["placeholder", "__rivven_unavailable_value"]]) {
+      using dir = scratch();
+      dir.write(
+        "connect.yaml",
+        `
+sources:
+  shop:
+    connector: postgres-cdc
+    config:
+      { host: 127.0.0.1, port: ${pg.port}, database: shop, user: postgres, password: "\${POSTGRES_PASSWORD}",
+        slot_name: s_${handling}, publication: p_${handling}, toast_handling: ${handling},
+        encryption: { enabled: true, fields: [body] } }
+sinks:
+  out: { connector: file, config: { path: out.jsonl } }
+pipelines:
+  p: { source: shop, sink: out }
+`,
+      );
+      const env = { POSTGRES_PASSWORD: pg.password, RIVVEN_ENCRYPTION_KEY: KEY };
+      await using program = new Program(["run"], { cwd: dir.path, env });
+      await linesOf(`${dir.path}/out.jsonl`, 1);
+      await db.query("UPDATE docs SET n = n + 1");
+      const lines = await linesOf(`${dir.path}/out.jsonl`, 2);
+      assert.equal((await program.stop()).code, 0);
+      const [snapshot, update] = lines.map((line) => JSON.parse(line));
+      assert.equal(snapshot.after.body.__encrypted, true);
+      assert.equal(update.op, "u");
+      const opened = createDecrypter({ keys: { default: { 1: KEY } } }).value(
+        update.after,
+      ) as typeof update.after;
+      assert.equal(opened.body, expected);
+      if (expected === undefined) assert.deepEqual(update.source.unavailable_columns, ["body"]);
+    }
+  } finally {
+    await db.end();
+  }
+});

@@ -37,7 +37,6 @@ export class FieldSealer {
   }
 
   seal(value: Value, at: FieldPlace): Value {
-    if (isUnavailable(at)) return value;
     this.#count();
     return this.#sealer.seal(valueText(value), this.#bindingOf(at));
   }
@@ -82,11 +81,6 @@ export class FieldSealer {
         `add a version and make it the active one`,
     );
   }
-}
-
-/** The text that a source wrote where it had no value is no value. */
-function isUnavailable({ record, row, path }: FieldPlace): boolean {
-  return row !== undefined && row === record.after && record.unavailable?.includes(path[0]) === true;
 }
 
 export interface OpenOptions {

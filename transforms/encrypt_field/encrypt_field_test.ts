@@ -81,13 +81,6 @@ Deno.test("null is encrypted too, unless it is to stay", async () => {
   assert.equal((await after(encrypt({ fields: ["ssn"], encrypt_null: false }), insert) as Row).ssn, null);
 });
 
-Deno.test("a text that stands for a value that was not sent stays what it is", async () => {
-  const update = record(USERS, "update", { after: { id: 1n, ssn: "__unavailable" }, unavailable: ["ssn"] });
-  const transform = encrypt({ fields: ["ssn"] });
-  const out: DataRecord[] = [...await transform.apply!([{ ...update, stream: USERS }], never)];
-  assert.equal((out[0].after as Row).ssn, "__unavailable");
-});
-
 Deno.test("values of every type open to what they were", async () => {
   await fc.assert(
     fc.asyncProperty(
