@@ -7,8 +7,16 @@ import type { Stream } from "../../formats/data/stream.ts";
 import type { Column, ColumnType, Row, Value } from "../../formats/data/value.ts";
 import type { Transform, TransformContext } from "../contract.ts";
 import { asJson } from "./json_values.ts";
-import { eachPart, type RowPart } from "./parts.ts";
-import { columnAt, type FieldPath, isPattern, parsePath, updateAt, updateColumns } from "./paths.ts";
+import { eachPart, mayRetype, PARTS, type RowPart, UntouchedParts } from "./parts.ts";
+import {
+  columnAt,
+  type FieldPath,
+  isPattern,
+  parsePath,
+  plainPath,
+  updateAt,
+  updateColumns,
+} from "./paths.ts";
 
 /** What is done with the values of one field. */
 export interface Conversion {
@@ -49,6 +57,7 @@ interface Change {
 export function convertFields(conversions: FieldConversions, context: TransformContext): Transform {
   const plans = new WeakMap<Stream, readonly Change[]>();
   const { parts } = conversions;
+  const untouched = parts.length < PARTS.length ? new UntouchedParts() : undefined;
   return {
     matches: (stream) => resolved(stream, conversions.fields).length > 0,
     stream(stream) {
@@ -57,24 +66,35 @@ export function convertFields(conversions: FieldConversions, context: TransformC
       for (const { path, column, index } of resolved(stream, conversions.fields)) {
         const conversion = conversions.conversionOf(index, column);
         if (!conversion) continue;
+        const isCovered = mayRetype(stream, path.segments[0].name, UNLIKE, parts);
         changes.push({
           path,
           plain: path.plain,
-          change: changeOf(conversion, path, column, conversions, context),
+          change: changeOf(conversion, path, column, conversions, context, isCovered),
         });
         if (columns && column) {
-          columns = updateColumns(columns, path, (one) => convertedColumn(one, conversion, conversions));
+          columns = updateColumns(
+            columns,
+            path,
+            (one) => convertedColumn(one, conversion, conversions, isCovered),
+          );
         }
       }
       const made = columns === stream.columns ? stream : { ...stream, columns };
       plans.set(made, changes);
+      untouched?.note(stream, made);
       return made;
     },
-    apply: eachPart(parts, (row, record, part) => {
-      const made = changed(row, plans.get(record.stream)!);
-      if (part === "key" && made !== row) refuseLostKey(row, made, conversions.verb);
-      return made;
-    }),
+    apply: eachPart(
+      parts,
+      (row, record, part) => {
+        const made = changed(row, plans.get(record.stream)!);
+        if (part === "key" && made !== row) refuseLostKey(row, made, conversions.verb);
+        return made;
+      },
+      undefined,
+      untouched,
+    ),
   };
 }
 
@@ -91,7 +111,7 @@ function resolved({ columns }: Stream, paths: readonly FieldPath[]): Resolved[] 
     if (path.segments.length === 1 && path.plain === undefined) {
       const [{ test }] = path.segments;
       return columns.filter(({ name }) => test!(name))
-        .map((column) => ({ path: parsePath(`\`${column.name}\``), column, index }));
+        .map((column) => ({ path: plainPath(column.name), column, index }));
     }
     const column = columnAt(columns, path);
     if (column) return [{ path, column, index }];
@@ -103,10 +123,18 @@ function resolved({ columns }: Stream, paths: readonly FieldPath[]): Resolved[] 
   });
 }
 
-function convertedColumn(column: Column, conversion: Conversion, { onError }: FieldConversions): Column {
+/** Stands for any other type. */
+const UNLIKE: ColumnType = { kind: "unknown" };
+
+function convertedColumn(
+  column: Column,
+  conversion: Conversion,
+  { onError }: FieldConversions,
+  isCovered: boolean,
+): Column {
   const { type, keptFits, neverKeeps } = conversion;
   const { nativeType: _native, default: _default, ...others } = column;
-  const isCertain = onError !== "keep" || keptFits || neverKeeps;
+  const isCertain = isCovered && (onError !== "keep" || keptFits || neverKeeps);
   return {
     ...others,
     type: isCertain ? type : { kind: "unknown" },
@@ -120,10 +148,11 @@ function changeOf(
   column: Column | undefined,
   { onError, verb, counter }: FieldConversions,
   context: TransformContext,
+  isCovered: boolean,
 ): (value: Value) => Value {
   const { convert, takesNull = false, neverKeeps = false, keptFits = false } = conversion;
   const policy = onError === "keep" && neverKeeps ? "fail" : onError;
-  const isTyped = column !== undefined && (onError !== "keep" || keptFits || neverKeeps);
+  const isTyped = column !== undefined && isCovered && (onError !== "keep" || keptFits || neverKeeps);
   return (value) => {
     if (value === null && !takesNull) return null;
     const converted = convert(value);

@@ -58,6 +58,11 @@ export function parsePath(text: string, { ignoreCase = false }: PathOptions = {}
   return { text, segments, plain: segments.length === 1 && !first.test ? first.name : undefined };
 }
 
+/** The path of a top-level field with exactly this name, whatever is in it. */
+export function plainPath(name: string): FieldPath {
+  return { text: name, segments: [{ name }], plain: name };
+}
+
 function segmentOf(name: string, allowsPattern: boolean, ignoreCase: boolean): Segment {
   if (allowsPattern && /[*?]/.test(name)) {
     const escaped = name.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");

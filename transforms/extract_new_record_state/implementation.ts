@@ -5,6 +5,8 @@ import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import type { Column, Row, Value } from "../../formats/data/value.ts";
 import type { RejectRecord, Transform, TransformContext } from "../contract.ts";
 import { headerText, typeIn } from "../_shared/event_fields.ts";
+import { asJson } from "../_shared/json_values.ts";
+import { mayRetype, UntouchedParts } from "../_shared/parts.ts";
 import { setMember, withColumn } from "../_shared/paths.ts";
 import { isRow } from "../_shared/records.ts";
 import { type Added, addedFields, addedHeaders } from "./added_fields.ts";
@@ -22,6 +24,9 @@ class Extraction implements Transform {
   readonly #rewrites: boolean;
   readonly #marksAll: boolean;
   readonly #keepsTombstones: boolean;
+  /** By stream, the added fields that have a column of their type. */
+  readonly #typed = new WeakMap<Stream, ReadonlySet<string>>();
+  readonly #untouched = new UntouchedParts();
   /** With `tombstone`: the delete before this record was left out, so a tombstone is due. */
   #tombstoneIsDue = false;
   #hasWarned = false;
@@ -40,12 +45,25 @@ class Extraction implements Transform {
 
   stream(stream: Stream): Stream {
     if (!stream.columns) return stream;
+    const added = this.#fields.map(({ name, field }): Column => ({
+      name,
+      type: typeIn(field, stream),
+      nullable: true,
+    }));
+    if (this.#rewrites) added.unshift(this.#deletedColumn());
+    if (added.length === 0) return stream;
+    const typed = new Set<string>();
     let columns = stream.columns;
-    if (this.#rewrites) columns = withColumn(columns, this.#deletedColumn());
-    for (const { name, field } of this.#fields) {
-      columns = withColumn(columns, { name, type: typeIn(field, stream), nullable: true });
+    for (const column of added) {
+      // The row before the change keeps what it has under this name, and one column describes both.
+      const isPossible = mayRetype(stream, column.name, column.type, ["after"]);
+      if (isPossible) typed.add(column.name);
+      columns = withColumn(columns, isPossible ? column : { ...column, type: { kind: "unknown" } });
     }
-    return columns === stream.columns ? stream : { ...stream, columns };
+    const made = { ...stream, columns };
+    this.#typed.set(made, typed);
+    this.#untouched.note(stream, made);
+    return made;
   }
 
   apply(records: readonly DataRecord[], reject: RejectRecord): readonly DataRecord[] {
@@ -124,19 +142,24 @@ class Extraction implements Transform {
   /** The record with its row by itself; `isDeleted` is undefined for rows that were not. */
   #bare(record: DataRecord, after: Value, isDeleted: true | undefined): DataRecord {
     const fields = this.#fields;
+    const { stream } = record;
+    const typed = this.#typed.get(stream);
     const isMarked = isDeleted || this.#marksAll && record.operation !== "record";
     let row = after;
     if (isRow(after) && (fields.length > 0 || isMarked)) {
       const copy: Record<string, Value> = { ...after };
       if (isMarked) setMember(copy, this.#config.deleted_field, this.#mark(isDeleted === true));
-      for (const { name, field } of fields) setMember(copy, name, field.read(record) ?? null);
+      for (const { name, field } of fields) {
+        const value = field.read(record) ?? null;
+        setMember(copy, name, typed?.has(name) ? value : asJson(value));
+      }
       row = copy as Row;
     }
     return {
-      stream: record.stream,
+      stream,
       operation: record.operation,
-      key: record.key,
-      before: record.before,
+      key: isRow(record.key) ? this.#untouched.change(record.key, stream) : record.key,
+      before: record.before && this.#untouched.change(record.before, stream),
       after: row,
       unavailable: record.unavailable,
       timeMicros: record.timeMicros,

@@ -5,13 +5,14 @@ import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import type { Column, ColumnType, Row, Value } from "../../formats/data/value.ts";
 import type { Transform } from "../contract.ts";
 import { asJson } from "../_shared/json_values.ts";
-import { eachPart } from "../_shared/parts.ts";
+import { eachPart, UntouchedParts } from "../_shared/parts.ts";
 import { type FieldPath, parsePath, setMember } from "../_shared/paths.ts";
 import { isRow } from "../_shared/records.ts";
 import type { FlattenConfig } from "./definition.ts";
 
 export function openTransform(config: FlattenConfig): Transform {
   const flattener = new Flattener(config);
+  const untouched = new UntouchedParts();
   /** By stream, the columns that came out of each. */
   const parts = new WeakMap<Stream, ReadonlyMap<string, readonly string[]>>();
   return {
@@ -20,6 +21,7 @@ export function openTransform(config: FlattenConfig): Transform {
     stream(stream) {
       const { made, opened } = flattener.stream(stream);
       parts.set(made, opened);
+      untouched.note(stream, made);
       return made;
     },
     apply: eachPart(
@@ -34,6 +36,7 @@ export function openTransform(config: FlattenConfig): Transform {
           ? names.flatMap((name) => opened.get(name) ?? [name])
           : names;
       },
+      untouched,
     ),
   };
 }

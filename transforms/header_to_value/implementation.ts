@@ -2,13 +2,14 @@
 import { RecordError } from "../../formats/data/errors.ts";
 import { parseJson } from "../../formats/data/json_value.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
-import type { Value } from "../../formats/data/value.ts";
+import type { Stream } from "../../formats/data/stream.ts";
+import type { ColumnType, Row, Value } from "../../formats/data/value.ts";
 import type { Transform, TransformContext } from "../contract.ts";
 import { addedColumn } from "../_shared/column_types.ts";
 import { eventField, headerOf, typeIn } from "../_shared/event_fields.ts";
 import { asJson } from "../_shared/json_values.ts";
-import { eachPart } from "../_shared/parts.ts";
-import { type FieldPath, newName, parsePath, putAt, withColumn } from "../_shared/paths.ts";
+import { eachPart, mayRetype, UntouchedParts } from "../_shared/parts.ts";
+import { type FieldPath, newName, parsePath, plainPath, putAt, withColumn } from "../_shared/paths.ts";
 import type { HeaderToValueConfig } from "./definition.ts";
 import { ALL_FACTS, sourceOf } from "./sources.ts";
 
@@ -21,46 +22,78 @@ export function openTransform(config: HeaderToValueConfig, { origin }: Transform
   }));
   if (prefix !== undefined) {
     for (const name of ALL_FACTS) {
-      facts.push({ field: eventField(sourceOf(name), origin), to: parsePath(`\`${prefix}${name}\``) });
+      facts.push({ field: eventField(sourceOf(name), origin), to: plainPath(prefix + name) });
     }
   }
+  const targets = [
+    ...facts.map(({ field, to }) => ({
+      to,
+      type: (stream: Stream) => typeIn(field, stream),
+      value: (record: DataRecord) => field.read(record) ?? null,
+    })),
+    ...headers.map(({ name, to }) => ({
+      to,
+      type: (): ColumnType => ({ kind: parse_json ? "unknown" : "string" }),
+      value: (record: DataRecord) => {
+        const value = headerOf(record, name);
+        return value === undefined ? undefined : headerValue(value, parse_json);
+      },
+    })),
+  ];
   const moved = new Set(headers.map(({ name }) => name));
-  const fill = eachPart(apply_to, (row, record) => {
-    let filled = row;
-    const isTyped = record.stream.columns !== undefined;
-    const put = (to: FieldPath, value: Value) => {
-      const isTop = newName(to) !== undefined;
-      const made = putAt(filled, to, isTyped && isTop ? value : asJson(value));
-      if (made === undefined) throw noObject(to);
-      filled = made;
-    };
-    for (const { field, to } of facts) put(to, field.read(record) ?? null);
-    for (const { name, to } of headers) {
-      const value = headerOf(record, name);
-      if (value !== undefined) put(to, headerValue(value, parse_json));
-    }
-    return filled;
-  });
+  const untouched = new UntouchedParts();
+  /** By stream, the targets that have a column of their type. */
+  const typed = new WeakMap<Stream, ReadonlySet<FieldPath>>();
+  const fill = eachPart(
+    apply_to,
+    (row, record) => {
+      let filled = row;
+      const isTyped = typed.get(record.stream);
+      for (const { to, value } of targets) {
+        const one = value(record);
+        if (one !== undefined) filled = withValue(filled, to, isTyped?.has(to) ? one : asJson(one));
+      }
+      return filled;
+    },
+    undefined,
+    untouched,
+  );
   return {
     stream(stream) {
       if (!stream.columns || !apply_to.includes("after")) return stream;
+      const ofType = new Set<FieldPath>();
       let columns = stream.columns;
-      for (const { field, to } of facts) columns = put(to, typeIn(field, stream));
-      for (const { to } of headers) columns = put(to, { kind: parse_json ? "unknown" : "string" });
-      return { ...stream, columns };
-
-      function put(to: FieldPath, type: ReturnType<typeof typeIn>) {
+      for (const { to, type } of targets) {
         const name = newName(to);
-        return name !== undefined
-          ? withColumn(columns, addedColumn(name, type))
-          : withColumn(columns, addedColumn(to.segments[0].name, { kind: "json" }));
+        // What lies deeper makes JSON of its column.
+        const wanted: ColumnType = name === undefined ? { kind: "json" } : type(stream);
+        const column = name ?? to.segments[0].name;
+        const isPossible = mayRetype(stream, column, wanted, apply_to);
+        if (isPossible && name !== undefined) ofType.add(to);
+        columns = withColumn(columns, addedColumn(column, isPossible ? wanted : { kind: "unknown" }));
       }
+      const made = { ...stream, columns };
+      typed.set(made, ofType);
+      untouched.note(stream, made);
+      return made;
     },
     async apply(records, reject) {
       const made = await fill(records, reject);
       return operation === "copy" ? made : made.map((record) => withoutHeaders(record, moved));
     },
   };
+}
+
+/** @throws {RecordError} when something that is no object is in the way */
+function withValue(row: Row, to: FieldPath, value: Value): Row {
+  const made = putAt(row, to, value);
+  if (made === undefined) {
+    throw new RecordError(`Cannot put a header at "${to.text}": something that is no object is in the way`, {
+      code: "schema_no_object",
+    });
+  }
+  const [{ name }, ...others] = to.segments;
+  return others.length === 0 ? made : { ...made, [name]: asJson(made[name]) };
 }
 
 function headerValue(value: string | Uint8Array, parsesJson: boolean): Value {
@@ -78,10 +111,4 @@ function withoutHeaders(record: DataRecord, names: ReadonlySet<string>): DataRec
   if (!record.headers?.some(([name]) => names.has(name))) return record;
   const headers = record.headers.filter(([name]) => !names.has(name));
   return { ...record, headers: headers.length > 0 ? headers : undefined };
-}
-
-function noObject(to: FieldPath): RecordError {
-  return new RecordError(`Cannot put a header at "${to.text}": something that is no object is in the way`, {
-    code: "schema_no_object",
-  });
 }

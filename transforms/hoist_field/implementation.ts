@@ -25,10 +25,9 @@ export function openTransform({ field }: HoistFieldConfig): Transform {
     },
     apply: eachRecord((record): DataRecord => {
       const key = keyWithoutColumns(record.key, record.stream);
-      if (!isRowRecord(record)) {
-        return key === record.key ? record : withParts(record, key, record.before, record.after);
-      }
       const { before, after, unavailable, stream } = record;
+      // A tombstone may have the row that is gone.
+      if (!isRowRecord(record)) return withParts(record, key, before && wrapped(before), after);
       return withParts(
         record,
         key,

@@ -5,7 +5,7 @@ import type { ColumnType, Row, Value } from "../../formats/data/value.ts";
 import type { Transform, TransformContext } from "../contract.ts";
 import { addedColumn, typedValue } from "../_shared/column_types.ts";
 import { asJson } from "../_shared/json_values.ts";
-import { eachPart } from "../_shared/parts.ts";
+import { eachPart, mayRetype, UntouchedParts } from "../_shared/parts.ts";
 import { columnAt, type FieldPath, parsePath, setMember, valueAt, withColumn } from "../_shared/paths.ts";
 import { template } from "../_shared/templates.ts";
 import { timeWriter } from "../_shared/time_formats.ts";
@@ -20,30 +20,45 @@ interface Added {
   value(row: Row, record: DataRecord): Value | undefined;
 }
 
+/** What is added to the rows of a stream. */
+interface Planned extends Pick<Added, "name" | "value"> {
+  /** The stream has a column for it, of its type. */
+  readonly isTyped: boolean;
+}
+
 export function openTransform(config: InsertFieldConfig, context: TransformContext): Transform {
   const { overwrite } = config;
   const added = addedFields(config, context);
   const copies = Object.entries(config.copy_fields).map(([name, path]) => ({ name, path: parsePath(path) }));
-  const isTyped = ({ columns }: Stream) => columns !== undefined;
+  const plans = new WeakMap<Stream, readonly Planned[]>();
+  const untouched = new UntouchedParts();
   return {
     stream(stream) {
+      const hasAfter = config.apply_to.includes("after");
       let columns = stream.columns;
-      if (columns === undefined || !config.apply_to.includes("after")) return stream;
-      for (const { name, type } of added) {
-        if (!overwrite && stream.columns!.some((column) => column.name === name)) continue;
-        columns = withColumn(columns, addedColumn(name, type(stream)));
+      const planned: Planned[] = [];
+      for (const { name, type, value } of added) {
+        if (!overwrite && columns?.some((column) => column.name === name)) continue;
+        const wanted = type(stream);
+        const isTyped = columns !== undefined && hasAfter && mayRetype(stream, name, wanted, config.apply_to);
+        if (columns && hasAfter) {
+          columns = withColumn(columns, addedColumn(name, isTyped ? wanted : { kind: "unknown" }));
+        }
+        planned.push({ name, value, isTyped });
       }
-      return { ...stream, columns };
+      const made = { ...stream, columns };
+      untouched.note(stream, made);
+      plans.set(made, planned);
+      return made;
     },
     apply: eachPart(
       config.apply_to,
       (row, record) => {
         const copy: Record<string, Value> = { ...row };
-        const typed = isTyped(record.stream);
-        for (const { name, value } of added) {
+        for (const { name, value, isTyped } of plans.get(record.stream)!) {
           if (!overwrite && (Object.hasOwn(row, name) || record.unavailable?.includes(name))) continue;
           const one = value(row, record);
-          if (one !== undefined) setMember(copy, name, typed ? one : asJson(one));
+          if (one !== undefined) setMember(copy, name, isTyped ? one : asJson(one));
         }
         return copy;
       },
@@ -56,6 +71,7 @@ export function openTransform(config: InsertFieldConfig, context: TransformConte
             : [...new Set([...given, ...missing])];
         }
         : undefined,
+      untouched,
     ),
   };
 }

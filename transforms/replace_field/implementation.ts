@@ -1,10 +1,10 @@
 /** Renames and drops fields: the work of replace_field. Loaded by workers. */
 import { ConnectorError, RecordError } from "../../formats/data/errors.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
-import type { Column, Row, Value } from "../../formats/data/value.ts";
+import type { Column, ColumnType, Row, Value } from "../../formats/data/value.ts";
 import type { Transform, TransformContext } from "../contract.ts";
 import { asJson } from "../_shared/json_values.ts";
-import { eachPart, type RowPart } from "../_shared/parts.ts";
+import { eachPart, type RowPart, UntouchedParts } from "../_shared/parts.ts";
 import {
   columnAt,
   newName,
@@ -30,6 +30,7 @@ interface Plan {
 export function openTransform(config: ReplaceFieldConfig, context: TransformContext): Transform {
   const naming = namingOf(config);
   const plans = new WeakMap<Stream, Plan>();
+  const untouched = new UntouchedParts();
   const isDeep = naming.moves.length > 0 || naming.removed.length > 0 || naming.keptParts !== undefined;
   const nameOf = finalName(config, naming);
   return {
@@ -43,6 +44,7 @@ export function openTransform(config: ReplaceFieldConfig, context: TransformCont
         context.log.warn(`${qualifiedName(stream)} has no columns left`);
       }
       const own: NameOf = (name) => lost.has(name) ? undefined : nameOf(name);
+      untouched.note(stream, made);
       plans.set(made, {
         nameOf: own,
         change: {
@@ -64,6 +66,7 @@ export function openTransform(config: ReplaceFieldConfig, context: TransformCont
           );
         }
         : undefined,
+      untouched,
     ),
   };
 }
@@ -166,6 +169,35 @@ function onlyParts(value: Value, paths: readonly (readonly Segment[])[]): Value 
   return kept;
 }
 
+/** The type of what onlyParts() leaves of values; fields that only some of them have left are in it too. */
+function typeOfParts(type: ColumnType, paths: readonly (readonly Segment[])[]): ColumnType {
+  switch (type.kind) {
+    case "array":
+      return { ...type, items: typeOfParts(type.items, paths) };
+    case "map": {
+      const below = paths.map((path) => path.slice(1));
+      return below.some((path) => path.length === 0)
+        ? type
+        : { ...type, values: typeOfParts(type.values, below) };
+    }
+    case "struct":
+      return {
+        ...type,
+        fields: type.fields.flatMap((field) => {
+          const below = paths.filter(([first]) =>
+            first.test ? first.test(field.name) : first.name === field.name
+          )
+            .map((path) => path.slice(1));
+          if (below.length === 0) return [];
+          const isWhole = below.some((path) => path.length === 0);
+          return [isWhole ? field : { ...field, type: typeOfParts(field.type, below) }];
+        }),
+      };
+    default:
+      return type;
+  }
+}
+
 function keyChange(config: ReplaceFieldConfig, naming: Naming, nameOf: NameOf): (row: Row) => Row {
   const renamer = new RowRenamer(
     config.on_key_column === "remove" ? nameOf : naming.rename,
@@ -227,9 +259,8 @@ function renamedColumns(
     for (const path of removed) out = [...updateColumns(out, path, () => undefined)];
     if (!keptParts) return out;
     return out.map((column): Column => {
-      const isPart = keptParts(column.name) !== undefined && column.type.kind === "struct";
-      // Which of its fields stay depends on patterns: the values show it.
-      return isPart ? { ...column, type: { kind: "json" } } : column;
+      const parts = keptParts(column.name);
+      return parts ? { ...column, type: typeOfParts(column.type, parts) } : column;
     });
   };
   const isMoved = (name: string) => moves.some(({ from }) => from.plain === name);

@@ -91,7 +91,7 @@ Deno.test("columns without a zone are left alone unless from is given; types fol
   );
 });
 
-Deno.test("Debezium's spelling of the zone is understood", async () => {
+Deno.test("Debezium's spelling of the zone is understood", () => {
   assert.deepEqual(problemKeys(definition, { fields: ["a"], "converted.timezone": "Pacific/Easter" }), []);
 });
 

@@ -87,7 +87,11 @@ class Unwrapper {
       : record.unavailable;
     const key = keyWithoutColumns(record.key, record.stream);
     const newBefore = before && this.#imageOf(before, record);
-    const newAfter = isRow(after) ? this.#imageOf(after, record) : after;
+    const newAfter = isRow(after)
+      ? this.#imageOf(after, record)
+      : record.stream.payload === "json"
+      ? after && asJson(after)
+      : after;
     if (mode === "merge") return withParts(record, key, newBefore as Row | undefined, newAfter, names);
     const isBare = operation !== "delete" && newAfter !== undefined && newAfter !== after;
     return {
@@ -100,7 +104,10 @@ class Unwrapper {
   /** A record of another kind, whose key has lost its columns too. */
   withoutRow(record: DataRecord): DataRecord {
     const key = keyWithoutColumns(record.key, record.stream);
-    return key === record.key ? record : withParts(record, key, record.before, record.after);
+    // A tombstone may have the row that is gone.
+    const before = record.before && this.#imageOf(record.before, record);
+    if (key === record.key && before === record.before) return record;
+    return withParts(record, key, before && isRow(before) ? before : undefined, record.after);
   }
 
   /** A record whose key is one value. */

@@ -53,11 +53,11 @@ export function openTransform(config: ValueToHeaderConfig, { origin }: Transform
   }
 
   function withoutFields(record: DataRecord): DataRecord {
-    if (!isRowRecord(record)) return record;
     let { before, after } = record;
+    const hasRow = isRowRecord(record);
     for (const { path } of fields) {
       before = before && removeAt(before, path);
-      if (isRow(after)) after = removeAt(after, path);
+      if (hasRow && isRow(after)) after = removeAt(after, path);
     }
     const moved = new Set(fields.map(({ path }) => path.plain));
     const unavailable = record.unavailable?.filter((name) => !moved.has(name));
