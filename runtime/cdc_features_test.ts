@@ -52,6 +52,20 @@ pipelines:
 
 const names = (steps: readonly PlannedTransform[]) => steps.map(({ name, type }) => `${name}: ${type}`);
 
+Deno.test("the README's example means what it says", async () => {
+  const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+  const section = readme.slice(readme.indexOf("## Protecting columns"));
+  const yaml = /```yaml\n([^]*?)```/.exec(section)![1];
+  const keys = yaml.slice(yaml.indexOf("as above\n") + "as above\n".length).replaceAll(/^ {6}/gm, "");
+  const { errors, steps } = read(keys);
+  assert.deepEqual(errors, []);
+  assert.deepEqual(steps.map(({ type }) => type), ["column_filter", "mask_field", "encrypt_field"]);
+  assert.deepEqual((steps[1].config as { fields: unknown }).fields, {
+    email: "email",
+    "public.users:card": { strategy: "partial", keep_last: 4 },
+  });
+});
+
 Deno.test("features come in front of the source's transforms in one order, whatever the file's", () => {
   const { errors, steps } = read(`
 transforms: [{ type: replace_field, config: { renames: { ssn: s } } }]
