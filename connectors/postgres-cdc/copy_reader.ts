@@ -116,18 +116,26 @@ export class CopyReader {
     index: number,
     marker: SnapshotMarker | undefined,
   ): void {
-    const { stream, writers, own, timeMicros, group, unreadable } = this.#context;
-    let wrong: RecordError | undefined;
+    const { stream, writers, own, timeMicros, group } = this.#context;
     writer.begin(stream, "snapshot", timeMicros, group, index);
     writer.snapshotMarker = marker ?? this.#context.marker;
     writer.beginRow("after");
-    writeCopyRow(writer, this.#columns, writers, bytes, start, end, (place, error) => {
-      wrong ??= unreadableColumn(stream, place, error);
-    });
+    writeCopyRow(writer, this.#columns, writers, bytes, start, end, this.#onUnreadable);
     writer.endRow();
     writer.end(own);
-    if (wrong === undefined) return;
-    if (unreadable === undefined) throw unreadableRow(wrong);
-    unreadable.reject(batchFromData(writer.takeBack(writer.length - 1)), wrong);
+    if (this.#wrong !== undefined) this.#reject(writer, this.#wrong);
+  }
+
+  /** What is wrong with the row that was just written. */
+  #wrong: RecordError | undefined;
+  readonly #onUnreadable = (place: number, error: RecordError): void => {
+    this.#wrong ??= unreadableColumn(this.#context.stream, place, error);
+  };
+
+  #reject(writer: BatchWriter, error: RecordError): void {
+    const { unreadable } = this.#context;
+    this.#wrong = undefined;
+    if (unreadable === undefined) throw unreadableRow(error);
+    unreadable.reject(batchFromData(writer.takeBack(writer.length - 1)), error);
   }
 }
