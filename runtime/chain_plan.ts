@@ -103,6 +103,7 @@ function hidingRows(
   }).toReversed();
 }
 
-function protectsAny(steps: readonly PlannedStep[]): boolean {
+/** Does one of them hide something? */
+export function protectsAny(steps: readonly PlannedStep[]): boolean {
   return [...transformsOf(steps)].some(({ protects }) => protects);
 }

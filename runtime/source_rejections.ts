@@ -19,6 +19,8 @@ export interface TransformFailure {
 }
 
 export class SourceRejections {
+  /** Some transform hides something: of what could not be decoded, and so not be hidden, nothing is kept. */
+  withholds = false;
   #rejected: Rejected[] = [];
 
   /** What `SourceContext.reject` does. */
@@ -32,10 +34,10 @@ export class SourceRejections {
         lane,
         order,
         stream: { key: [], payload: "bytes", version: 0, ...stream },
-        payload: payload.slice(),
-        withheld: false,
-        key: key?.slice(),
-        headers,
+        payload: this.withholds ? new Uint8Array() : payload.slice(),
+        withheld: this.withholds,
+        key: this.withholds ? undefined : key?.slice(),
+        headers: this.withholds ? undefined : headers,
         origin,
       },
       onError,

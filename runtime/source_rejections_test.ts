@@ -133,3 +133,15 @@ Deno.test("letters from before the sink count towards the ratio that stops a flo
     message: "51 of the last 101 records were rejected",
   });
 });
+
+Deno.test("of what could not be decoded nothing is kept where a transform would have hidden something", () => {
+  const rejections = new SourceRejections();
+  rejections.withholds = true;
+  const payload = new TextEncoder().encode('{"ssn":"123-45-6789"');
+  const headers = [["ssn", "123-45-6789"]] as const;
+  rejections.reject({ ...undecoded, payload, key: payload, headers }, odd);
+  const [{ letter }] = rejections.take();
+  assert.equal(letter.withheld, true);
+  assert.deepEqual([letter.payload.length, letter.key, letter.headers], [0, undefined, undefined]);
+  assert.deepEqual([letter.lane, letter.order, letter.stream.name], ["orders/0", "g/1", "orders"]);
+});

@@ -18,7 +18,7 @@ import { ConnectorError, errorFromReport, reportError } from "../formats/data/er
 import { streamMatcher } from "../formats/data/stream_pattern.ts";
 import type { Json } from "../formats/data/value.ts";
 import { type Chain, openChain } from "./chain.ts";
-import type { PlannedStep } from "./chain_plan.ts";
+import { type PlannedStep, protectsAny } from "./chain_plan.ts";
 import { systemClock } from "./clock.ts";
 import { conditionTest } from "./condition.ts";
 import { explainDenial, probe, seal } from "./confinement.ts";
@@ -208,6 +208,10 @@ class WorkerHost {
 
   async #startSource({ from, flows, transforms, eventsPerSecond }: SourceStart): Promise<void> {
     const { signal } = this.#stop;
+    this.#sourceRejections.withholds = protectsAny([
+      ...transforms,
+      ...flows.flatMap((flow) => flow.transforms),
+    ]);
     const chain = await this.#openChain(transforms);
     const outputs: FlowOutput[] = [];
     for (const { port, streams, transforms, eventsPerSecond } of flows) {
