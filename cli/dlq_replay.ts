@@ -7,6 +7,7 @@ import { letterJson, merged, recordOf, withValue } from "../runtime/dead_letter_
 import { replay, type Replayed, stepsFor } from "../runtime/dead_letter_replay.ts";
 import { armFailpoint, parseFailpoint, reached } from "../runtime/failpoint.ts";
 import type { Plan, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
+import { WORKER_URL } from "../runtime/remote.ts";
 import { type Arguments, UsageError } from "./command.ts";
 import { idOf, type Letter, type Letters } from "./dlq_letters.ts";
 import type { Log } from "./log_lines.ts";
@@ -52,6 +53,7 @@ export async function replayLetters(
       source,
       flow,
       programVersion: VERSION,
+      workerUrl: WORKER_URL,
       marks: checkpoints?.marks(flow.name) ?? {},
       position: checkpoints?.position(source.name, source.connector),
       saved: checkpoints?.saved(flow.name, flow.sink.name),

@@ -14,7 +14,7 @@ import type { ReplayedRecord } from "./dead_letter_source.ts";
 import type { Flushed } from "./pipeline.ts";
 import type { PlannedFlow, PlannedSource } from "./plan.ts";
 import { type Fields, type LogLevel, PROTOCOL_VERSION } from "./protocol.ts";
-import { HEARTBEAT, Remote, type RemoteEvents, WORKER_URL } from "./remote.ts";
+import { HEARTBEAT, Remote, type RemoteEvents } from "./remote.ts";
 
 /** The connector that gives them, in runtime/worker.ts. */
 export const REPLAY_CONNECTOR = "dead_letters";
@@ -32,6 +32,7 @@ export interface ReplayOptions {
   readonly source: PlannedSource;
   readonly flow: PlannedFlow;
   readonly programVersion: string;
+  readonly workerUrl: URL;
   /** How far the flow is, as the checkpoint knows it: where the target stores that with the data, it stays so. */
   readonly marks: Marks;
   readonly position: Position | undefined;
@@ -96,7 +97,7 @@ export async function replay(
     new Remote({
       title,
       permissions,
-      url: WORKER_URL,
+      url: options.workerUrl,
       ...HEARTBEAT,
       events: {
         log: options.log,

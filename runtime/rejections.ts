@@ -44,18 +44,23 @@ export class Rejections {
     const onError = this.#policy.onError;
     if (onError === "dead_letter") this.#keep(letterOf(batch, i, "sink", error));
     else if (onError === "skip") this.#skip(where, error);
-    else this.#stop(`The sink refused ${recordAt(where)}: ${error.message}`, error);
+    else this.#stop(`The sink refused ${recordAt(where)}: ${error.message}`, { cause: error });
   };
 
   /** A record that never came as far as the sink. */
-  add({ letter, onError = this.#policy.onError, quiet }: Rejected): void {
+  add({ letter, onError: own, quiet }: Rejected): void {
+    const onError = own ?? this.#policy.onError;
     const where = { stream: letter.stream.name, lane: letter.lane, order: letter.order };
     this.#seen[0]++;
     if (onError === "dead_letter") this.#keep(letter);
     else if (onError === "skip") this.#skip(where, { message: letter.error, code: letter.code }, quiet);
     else {
       const what = letter.stage === "decode" ? "Cannot decode" : `Transform "${letter.transform}" failed on`;
-      this.#stop(`${what} ${recordAt(where)}: ${letter.error}`);
+      const hint = own &&
+        (letter.stage === "decode"
+          ? "Its source's event_processing_failure_handling_mode asks for that"
+          : `Give transform "${letter.transform}" on_error: dead_letter or skip to go on without such records`);
+      this.#stop(`${what} ${recordAt(where)}: ${letter.error}`, { hint });
     }
   }
 
@@ -96,10 +101,10 @@ export class Rejections {
     if (!quiet) this.#log.warn(`Skipped ${recordAt(where)}: ${message}`, { code, lane: where.lane });
   }
 
-  #stop(message: string, cause?: RecordError): void {
+  #stop(message: string, { hint, cause }: { hint?: string; cause?: RecordError }): void {
     this.#fatal ??= new ConnectorError(message, {
       code: "serialization_record_rejected",
-      hint:
+      hint: hint ??
         `Set settings.on_error of pipeline "${this.#policy.flow}" to dead_letter or skip to go on without such records`,
       cause,
     });

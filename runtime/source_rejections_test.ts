@@ -49,7 +49,13 @@ for (const operation of ["insert", "update", "delete", "snapshot", "record"] as 
   Deno.test(`of a record (${operation}) that could not be hidden no value is kept, neither row nor key`, () => {
     const rejections = new SourceRejections();
     const row = { id: 4711n, customer: "Ada Lovelace", total: "1.00" };
-    const record = fakeRecord(1, { operation, key: { id: 4711n }, before: row, after: row, order: "g/0000000000000009" });
+    const record = fakeRecord(1, {
+      operation,
+      key: { id: 4711n },
+      before: row,
+      after: row,
+      order: "g/0000000000000009",
+    });
     const batch = fakeBatch([record]);
     rejections.rejectRecord(batch.encoded(), record, odd, { transform: "mask #1", withoutRow: true });
     const [{ letter }] = rejections.take();
@@ -90,7 +96,10 @@ Deno.test("stop names the step that failed, the record and what was wrong", () =
   for (
     const [rejected, message] of [
       [undecodable, "Cannot decode record g/1 of orders: Byte 3 is no UTF-8"],
-      [untransformed, 'Transform "cast #1" failed on record g/0000000000000002 of orders: Byte 3 is no UTF-8'],
+      [
+        untransformed,
+        'Transform "cast #1" failed on record g/0000000000000002 of orders: Byte 3 is no UTF-8',
+      ],
     ] as const
   ) {
     const { rejections } = sinkEnd("stop");
@@ -115,7 +124,10 @@ Deno.test("skip counts and warns, and does not warn where it is to be quiet", ()
 Deno.test("what the step itself says wins over the flow", () => {
   const stop = sinkEnd("skip").rejections;
   stop.add(rejectedOf({ onError: "stop" })[0]);
-  assert.throws(() => stop.count(0), { code: "serialization_record_rejected" });
+  assert.throws(() => stop.count(0), {
+    code: "serialization_record_rejected",
+    hint: "Its source's event_processing_failure_handling_mode asks for that",
+  });
   const keep = sinkEnd("stop").rejections;
   keep.add(rejectedOf({ onError: "dead_letter" })[0]);
   assert.equal(keep.waiting, 1);
