@@ -67,6 +67,6 @@ Deno.test("the page of a transform has every key, its other names and its exampl
     for (const alias of Object.keys(definition.aliases ?? {})) assert.ok(page.includes(alias), alias);
     const cut = page.slice(page.indexOf("## Example"));
     const yaml = [...cut.matchAll(/```yaml\n([^]*?)\n```/g)].map(([, text]) => text).join("\n");
-    assert.deepEqual(parse(yaml), parse(definition.example), definition.type);
+    assert.deepEqual(parse(yaml.replaceAll("$${", () => "${")), parse(definition.example), definition.type);
   }
 });

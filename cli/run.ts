@@ -8,6 +8,7 @@ import type { Plan } from "../runtime/plan.ts";
 import { HEARTBEAT, WORKER_URL } from "../runtime/remote.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { type Log, logTo } from "./log_lines.ts";
+import { deadLetterLines } from "./dead_letter_lines.ts";
 import { exitCodeOf } from "./exit_code.ts";
 import type { PipelineText } from "./load.ts";
 import type { Output } from "./output.ts";
@@ -81,17 +82,7 @@ export async function runPipelines(args: Arguments, output: Output, text?: Pipel
             newest_ms: Number(now - newestMicros) / 1000,
           });
         }
-        const { deadLetters } = flushed;
-        if (deadLetters.length > 0) {
-          log(
-            "warn",
-            flow,
-            `${deadLetters.length} records went to the dead letters: ${deadLetters[0].error}`,
-            {
-              code: deadLetters[0].code,
-            },
-          );
-        }
+        for (const [line, fields] of deadLetterLines(flushed.deadLetters)) log("warn", flow, line, fields);
       },
     },
   }, drain.signal);

@@ -20,6 +20,14 @@ export function transformNamed(
     );
 }
 
+/** Does it speak of `${…}` that are no variables? Those are written large, or begin with `file:`. */
+function hasPlaceholders(definition: TransformDefinition): boolean {
+  return /\$\{(?!file:|[A-Z_]+\})/.test(fieldTableText(definition));
+}
+
+const DOLLARS =
+  "In a pipeline file write `$${…}` for `${…}`, which would be a variable of the environment there.";
+
 /** The page of one transform: what `docs <transform>` prints, and the README of its folder. */
 export function transformPage(definition: TransformDefinition): string {
   const { type, title, summary, description, example } = definition;
@@ -36,6 +44,7 @@ export function transformPage(definition: TransformDefinition): string {
     "",
     fieldTableText(definition),
     "",
+    ...(hasPlaceholders(definition) ? [DOLLARS, ""] : []),
     "Beside `config` every transform takes `name`, `predicate` and `on_error`: see [transforms](../README.md).",
     "",
     "## Example",
@@ -80,6 +89,7 @@ export function transformReference(definition: TransformDefinition, output: Outp
     "",
     `${bold("Keys of its config")}${fields.length === 0 ? dim("  none") : ""}`,
     ...(fields.length === 0 ? [] : [fieldTable(fields, output)]),
+    ...(hasPlaceholders(definition) ? ["", paragraph(DOLLARS.replaceAll("`", ""), output.width)] : []),
     "",
     ...exampleParts(example).flatMap(({ lead, text }) => [bold(lead.replace(/:$/, "")), indented(text), ""]),
   ].join("\n").trimEnd();
@@ -127,7 +137,10 @@ const LEADS: Readonly<Record<string, string>> = {
   rejected: "and these are rejected:",
 };
 
-/** An example cut at its keys; comments stay with what follows them. */
+/**
+ * An example cut at its keys; comments stay with what follows them. The transforms stand as a pipeline file has them,
+ * where `${` would begin a variable of the environment.
+ */
 function exampleParts(example: string): { lead: string; text: string }[] {
   const parts: { lead: string; lines: string[] }[] = [];
   let waiting: string[] = [];
@@ -142,5 +155,8 @@ function exampleParts(example: string): { lead: string; text: string }[] {
       waiting = [];
     }
   }
-  return parts.map(({ lead, lines }) => ({ lead, text: lines.join("\n").trim() }));
+  return parts.map(({ lead, lines }) => {
+    const text = lines.join("\n").trim();
+    return lead === LEADS.transforms ? { lead, text: text.replaceAll("${", () => "$${") } : { lead, text };
+  });
 }

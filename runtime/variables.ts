@@ -95,7 +95,8 @@ export function expandVariables(text: string, sources: VariableSources): Expande
       const message = `Variable ${name} ${state}${word === "" ? "" : `: ${word}`}`;
       faults.push({ kind: "required", message, hint: `Set ${name} in the environment` });
     } else {
-      const hint = `Set ${name} in the environment, or give a default: \${${name}:-default}`;
+      const hint = `Set ${name} in the environment, or give a default: \${${name}:-default}; ` +
+        `$\${${name}} stands for the text itself`;
       faults.push({ kind: "unset", message: `Variable ${name} ${state}`, hint });
     }
     return "";
