@@ -392,13 +392,13 @@ Deno.test("readConfig() takes ${X:?message} as an error everywhere", () => {
   assert.deepEqual(lines(result), ["8:17 Variable PW is not set: the replication password"]);
 });
 
-Deno.test("readConfig() collects secrets: marked keys, files, passwords in URLs", () => {
+Deno.test("readConfig() collects secrets: marked keys, files, passwords and tokens in URLs", () => {
   const text = withConfig(`password: plain-secret
 slot_name: "\${file:/run/slot}"
-tags: { url: "postgres://u:p%40ss@db/x", other: visible }
+tags: { url: "postgres://u:p%40ss@db/x", hook: "https://h/x?api_key=k-1&page=12", other: visible }
 auth: { type: password, secret: "\${TOKEN}" }`);
   const { secrets, config } = good(text, { env: { TOKEN: "tok-en" }, files: { "/run/slot": "from-file\n" } });
-  assert.deepEqual([...secrets].toSorted(), ["from-file", "p%40ss", "p@ss", "plain-secret", "tok-en"]);
+  assert.deepEqual([...secrets].toSorted(), ["from-file", "k-1", "p%40ss", "p@ss", "plain-secret", "tok-en"]);
   assert.deepEqual(config.secrets, secrets);
 });
 

@@ -99,8 +99,8 @@ export function isSecretAt(root: JsonSchema, path: Path): boolean {
 }
 
 /**
- * Every secret in `value`: all texts and numbers below a key that is marked, and the password of each URL wherever
- * it stands.
+ * Every secret in `value`: all texts and numbers below a key that is marked, and wherever they stand the password of a
+ * URL and what its query has under names such as `token` and `sig`.
  */
 export function secretsIn(root: JsonSchema, value: unknown): string[] {
   const secrets = new Set<string>();
@@ -120,17 +120,28 @@ export function secretsIn(root: JsonSchema, value: unknown): string[] {
     ) {
       secrets.add(String(value));
     }
-    if (typeof value === "string") { for (const password of passwordsOf(value)) secrets.add(password); }
+    if (typeof value === "string") { for (const inside of secretsOfUrl(value)) secrets.add(inside); }
   }
 }
 
-/** The password in a URL's user part, as written and decoded. */
-function passwordsOf(text: string): string[] {
-  const written = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text)?.[1];
-  if (written === undefined) return [];
-  try {
-    return [...new Set([written, decodeURIComponent(written)])];
-  } catch {
-    return [written];
-  }
+const SECRET_PARAMETER = /^(?:.*(?:token|secret|passw|signature|credential|auth|key)|sig|pwd|code)/i;
+
+/** The password in a URL's user part, and what stands under telling names in its query; as written and decoded. */
+function secretsOfUrl(text: string): string[] {
+  const [, password, query = ""] =
+    /^[a-z][a-z0-9+.-]*:\/\/(?:[^\s/?#:@]*:([^\s/?#]+)@)?[^?#]*(?:\?([^#]*))?/i.exec(text) ?? [];
+  const parameters = query.split("&").map((one) => /^([^=]*)=(.+)$/.exec(one) ?? []);
+  const written = [
+    password,
+    ...parameters.filter(([, name]) => name && SECRET_PARAMETER.test(name)).map(([, , value]) => value),
+  ].filter((one) => one !== undefined);
+  return [
+    ...new Set(written.flatMap((one) => {
+      try {
+        return [one, decodeURIComponent(one)];
+      } catch {
+        return [one];
+      }
+    })),
+  ];
 }

@@ -5,6 +5,7 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import { Breaker } from "./breaker.ts";
 import type { WebhookConfig } from "./connector.ts";
 import { Credentials, signatureHeaders } from "./credentials.ts";
+import { shown } from "./url_template.ts";
 
 /** What the server says of a request. `too_large`: with fewer records it may take it. */
 export type Answer = { readonly kind: "accepted" | "refused" | "too_large"; readonly status: number };
@@ -161,14 +162,14 @@ export class Requests {
 
   #flowError(url: string, status: number): ConnectorError {
     const { code, hint } = FLOW_ERRORS[status];
-    const message = `${this.#config.method} ${url} was answered with ${status}`;
+    const message = `${this.#config.method} ${shown(url)} was answered with ${status}`;
     // Tried again by the runtime, with its backoff: nothing is lost while somebody mends it.
     return new ConnectorError(message, { code: `${code}_http_${status}`, hint, retryable: true });
   }
 
   #givenUp(url: string, attempts: number, { reason, status, retryAfterMs, cause }: Failed): ConnectorError {
     const times = attempts === 1 ? "once" : `${attempts} times`;
-    return new ConnectorError(`${this.#config.method} ${url} was tried ${times}: ${reason}`, {
+    return new ConnectorError(`${this.#config.method} ${shown(url)} was tried ${times}: ${reason}`, {
       code: status === 429
         ? "rate_limited_http_429"
         : status
@@ -181,11 +182,14 @@ export class Requests {
   }
 
   #redirected(url: string, status: number, location: string | null): ConnectorError {
-    return new ConnectorError(`${url} was answered with ${status} to ${location ?? "no location"}`, {
-      code: "config_http_redirect",
-      hint:
-        "Write the new address into `url`: records go to the host that the configuration names, and to no other",
-    });
+    return new ConnectorError(
+      `${shown(url)} was answered with ${status} to ${location ? shown(location) : "no location"}`,
+      {
+        code: "config_http_redirect",
+        hint:
+          "Write the new address into `url`: records go to the host that the configuration names, and to no other",
+      },
+    );
   }
 }
 

@@ -8,7 +8,7 @@ import { Chunk } from "./chunk.ts";
 import { check } from "./check.ts";
 import type { WebhookConfig } from "./connector.ts";
 import { Requests } from "./requests.ts";
-import { UrlTemplate } from "./url_template.ts";
+import { shown, UrlTemplate } from "./url_template.ts";
 
 /** So many requests may wait behind those under way before `write` waits, too. */
 const WAITING_PER_QUEUE = 2;
@@ -133,7 +133,7 @@ class WebhookSink implements Sink {
       return;
     }
     const [{ batch, i }] = chunk.items;
-    const message = `${method} ${chunk.url} was answered with ${answer.status}`;
+    const message = `${method} ${shown(chunk.url)} was answered with ${answer.status}`;
     reject(batch, i, new RecordError(message, { code: `serialization_http_${answer.status}` }));
   }
 

@@ -214,6 +214,25 @@ Deno.test("of a batch that is refused, the records that are at fault are rejecte
   assert.deepEqual(accepted, Array.from({ length: 20 }, (_, id) => id).filter((id) => id !== 3 && id !== 17));
 });
 
+Deno.test("what the URL has behind its path, which may be a token, is in no message", async () => {
+  await using receiver = new Receiver();
+  receiver.answer = () => status(422);
+  const url = `${receiver.url}/hook?token=s3cret`;
+  await using refused = receiver.open({ url });
+  await refused.write(fakeBatches(1, 1)[0]);
+  await refused.flush();
+  assert.equal(
+    receiver.context.rejected[0].error.message,
+    `POST ${receiver.url}/hook?… was answered with 422`,
+  );
+  for (const answer of [401, 503, 307]) {
+    receiver.answer = () => status(answer, { location: url });
+    await using sink = receiver.open({ url, retry: { max_retries: 0 } });
+    await sink.write(fakeBatches(1, 1)[0]);
+    await assert.rejects(sink.flush(), (error: Error) => !error.message.includes("s3cret"));
+  }
+});
+
 Deno.test("413 makes requests smaller, until they are small enough", async () => {
   await using receiver = new Receiver();
   receiver.answer = ({ body }) => status(JSON.parse(new TextDecoder().decode(body)).length > 8 ? 413 : 200);

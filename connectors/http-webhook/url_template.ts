@@ -27,6 +27,12 @@ export function urlProblem(template: string): string | undefined {
   }
 }
 
+/** A URL as messages show it: the query goes, because it may hold a token. */
+export function shown(url: string): string {
+  const at = url.search(/[?#]/);
+  return at < 0 ? url : `${url.slice(0, at)}?…`;
+}
+
 /** Makes the URL of a record; answers from memory where stream and operation are those of an earlier record. */
 export class UrlTemplate {
   readonly #template: string;
