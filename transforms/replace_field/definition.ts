@@ -19,8 +19,9 @@ const config = z.strictObject({
       }),
       z.strictObject({
         match: name.describe("A regular expression, matched anywhere in the names of top-level fields"),
-        to: name.describe(
-          "What the match becomes; $1 and $<name> stand for its groups, $$ for a dollar sign",
+        to: z.string().describe(
+          "What the match becomes; $1 and $<name> stand for its groups, $$ for a dollar sign. A name of which nothing " +
+            "would be left stays",
         ),
       }),
     ])),

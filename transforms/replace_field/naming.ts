@@ -77,5 +77,5 @@ function expressionRule(
   ignoreCase: boolean,
 ): (name: string) => string | undefined {
   const expression = compileRegex(match, { ignoreCase });
-  return (name) => expression.test(name) ? name.replace(expression, to) : undefined;
+  return (name) => expression.test(name) ? name.replace(expression, to) || name : undefined;
 }

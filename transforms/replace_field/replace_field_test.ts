@@ -73,6 +73,13 @@ Deno.test("renames by regular expression, of which the first that fits counts", 
   );
 });
 
+Deno.test("a part of names can go, unless nothing would be left", async () => {
+  assert.deepEqual(
+    await renamed({ renames: [{ match: "^ord_", to: "" }] }, { ord_id: 1, ord_: 2 }),
+    { id: 1, ord_: 2 },
+  );
+});
+
 Deno.test("a new name that is taken is an error unless it may be overwritten", async () => {
   await assert.rejects(renamed({ renames: { a: "b" } }, { a: 1, b: 2 }), /called "b"/);
   assert.deepEqual(await renamed({ renames: { a: "b" }, overwrite: true }, { b: 2, a: 1 }), { b: 1 });
