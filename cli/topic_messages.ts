@@ -89,6 +89,7 @@ function sourceOf(broker: PlannedConnector, topic: string): PlannedSource {
     metadata_refresh_ms: 60_000,
     on_out_of_range: "stop",
     ...broker.config as Record<string, unknown>,
+    topic: undefined,
     topics: [topic],
     start_offset: "earliest",
     envelope: "none",

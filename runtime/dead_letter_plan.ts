@@ -35,13 +35,13 @@ export interface DeadLetterKeys {
 export function planDeadLetters(
   keys: DeadLetterKeys,
 ): { readonly onError: OnError; readonly deadLetters?: PlannedDeadLetters } {
-  const { pipeline, source, sink, config, report } = keys;
+  const { pipeline, source, sink, config: { document }, report } = keys;
   const { on_error: written, dead_letter_topic: ownTopic } = pipeline.settings;
   const settings: Path = ["pipelines", pipeline.name, "settings"];
   const sourceTopic = ownTopic ?? source.dead_letter_topic;
   const sinkTopic = ownTopic ?? sink.dead_letter_topic;
   if (sourceTopic === undefined && sinkTopic === undefined) return { onError: written };
-  const onError = config.document.at([...settings, "on_error"]) === undefined ? "dead_letter" : written;
+  const onError = document.at([...settings, "on_error"]) === undefined ? "dead_letter" : written;
   if (onError !== "dead_letter") {
     report({
       severity: "warning",
@@ -57,11 +57,9 @@ export function planDeadLetters(
     : source.dead_letter_topic !== undefined
     ? ["sources", source.name, "dead_letter_topic"]
     : ["sinks", sink.name, "dead_letter_topic"];
-  const { topics } = (source.connector === BROKER_CONNECTOR ? source.config : {}) as {
-    topics?: readonly string[];
-  };
+  const read = (source.connector === BROKER_CONNECTOR ? source.config : {}) as { topics?: readonly string[] };
   for (const topic of new Set([sourceTopic, sinkTopic])) {
-    if (topic === undefined || !topics?.some((pattern) => patternTest(pattern)(topic))) continue;
+    if (topic === undefined || !read.topics?.some((pattern) => patternTest(pattern)(topic))) continue;
     report({
       path,
       message: `Pipeline "${pipeline.name}" would read the dead letters that it publishes to "${topic}"`,
@@ -80,7 +78,10 @@ export function planDeadLetters(
     });
     return { onError };
   }
-  const planned = { ...keys.plan(broker), name: `dead letters of ${pipeline.name}` };
+  const topics = new Set([sourceTopic, sinkTopic].filter((topic) => topic !== undefined));
+  // Where there is but one, it can be looked for before the first letter.
+  const config = topics.size === 1 ? { ...broker.config as object, topic: [...topics][0] } : broker.config;
+  const planned = { ...keys.plan({ ...broker, config }), name: `dead letters of ${pipeline.name}` };
   return {
     onError,
     deadLetters: {

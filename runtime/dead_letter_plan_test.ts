@@ -69,7 +69,7 @@ Deno.test("without a broker in the file the flow's own is taken, and where there
     sinkConnector: 'connector: rivven, config: { address: "own:9092", topic: rows, connections: 20 }',
   }).flow!.deadLetters!.sink;
   assert.deepEqual(own.permissions.net, ["own:9092"]);
-  assert.equal((own.config as { topic?: string }).topic, undefined);
+  assert.equal((own.config as { topic?: string }).topic, "dlq", "not the topic of the rows");
   const { flow, problems } = planned({ settings: "{ dead_letter_topic: dlq }" });
   assert.equal(flow, undefined);
   const [{ message, hint, line }] = problems;
