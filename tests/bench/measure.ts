@@ -46,8 +46,8 @@ export function print(figure: Figure): void {
   console.log(
     JSON.stringify({
       ...figure,
-      ours: round(figure.ours, 1),
-      limit: figure.limit && round(figure.limit, 1),
+      ours: round(figure.ours, figure.ours < 10 ? 2 : 1),
+      limit: figure.limit && round(figure.limit, figure.limit < 10 ? 2 : 1),
       ratio,
     }),
   );

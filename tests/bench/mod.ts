@@ -11,6 +11,7 @@ import { postgresStream } from "./postgres_stream.ts";
 import { postgresTransaction } from "./postgres_transaction.ts";
 import { rivvenSink, rivvenSource } from "./rivven.ts";
 import { memory, start } from "./start.ts";
+import { transforms } from "./transforms.ts";
 
 const BENCHES: readonly Bench[] = [
   datagenToStdout,
@@ -21,6 +22,7 @@ const BENCHES: readonly Bench[] = [
   postgresTransaction,
   rivvenSink,
   rivvenSource,
+  transforms,
   start,
   memory,
 ];
