@@ -1,7 +1,7 @@
 /** `dlq replay`: letters as they were or edited, grouped by where they go on, and settled group by group. */
 import { ConnectorError } from "../formats/data/errors.ts";
 import { parseJson } from "../formats/data/json_value.ts";
-import type { Value } from "../formats/data/value.ts";
+import type { Row, Value } from "../formats/data/value.ts";
 import type { PlannedStep } from "../runtime/chain_plan.ts";
 import { letterJson, merged, recordOf, withValue } from "../runtime/dead_letter_record.ts";
 import { replay, type Replayed, stepsFor } from "../runtime/dead_letter_replay.ts";
@@ -137,11 +137,31 @@ async function editOf(args: Arguments): Promise<(letter: Letter) => Value | unde
       );
     }
     if (json === undefined) return json;
+    if (!letter.record?.bare && letter.record?.operation !== "schema") {
+      for (const { path: [name] } of sets) refuseUnknown(name, "--set", json);
+      for (const name of isRow(change) ? Object.keys(change) : []) refuseUnknown(name, "--edit", json);
+    }
     return sets.reduce<Value>(
       (edited, { path, value }) => withValue(edited, path, value),
       change === undefined ? json : merged(json, change),
     );
   };
+}
+
+const ROWS: readonly string[] = ["before", "after", "message"];
+
+/** A member that no record has would change nothing: most often a column without the row that it is in. */
+function refuseUnknown(name: string, option: string, json: Value): void {
+  if (ROWS.includes(name) || (isRow(json) && Object.hasOwn(json, name))) return;
+  throw new UsageError(
+    `${option}: the record has no "${name}" to be changed`,
+    `Columns are in the row, as in after.${name}`,
+  );
+}
+
+function isRow(value: Value | undefined): value is Row {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    !(value instanceof Uint8Array);
 }
 
 /** `after.total=12.5`: the value as JSON, or as text where it is none. */

@@ -174,6 +174,7 @@ Deno.test("while a pipeline runs on the state, dlq says whose it is; what can't 
       [["list", "--yes"], /"dlq list" has no option --yes/],
       [["replay", "1", "2", "--set", "after.x=1"], /--set is for one dead letter/],
       [["replay", "1", "--set", "after.x"], /--set needs a path and a value/],
+      [["replay", "1", "--set", "status=mended"], /the record has no "status" to be changed/],
       [["replay", "1", "--from", "missing.json"], /Cannot read the file of --from/],
     ] as const
   ) {
