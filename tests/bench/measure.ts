@@ -30,6 +30,8 @@ export interface BenchOptions {
   /** Records of one run; small for a look whether it still works. */
   readonly records: number;
   readonly runs: number;
+  /** Size of the transaction of postgres_transaction, in place of `records`. */
+  readonly gigabytes?: number;
 }
 
 /** One file, one benchmark. */

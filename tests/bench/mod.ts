@@ -30,11 +30,17 @@ const BENCHES: readonly Bench[] = [
 const { values, positionals } = parseArgs({
   args: Deno.args,
   allowPositionals: true,
-  options: { seconds: { type: "string" }, records: { type: "string" }, runs: { type: "string" } },
+  options: {
+    seconds: { type: "string" },
+    records: { type: "string" },
+    runs: { type: "string" },
+    gigabytes: { type: "string" },
+  },
 });
 const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
 const options = {
   records: Number(values.records ?? (seconds === undefined ? 2_000_000 : 20_000 * seconds)),
+  ...(values.gigabytes === undefined ? {} : { gigabytes: Number(values.gigabytes) }),
   runs: Number(values.runs ?? (seconds === undefined ? 5 : 1)),
 };
 const wanted = BENCHES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
