@@ -27,6 +27,8 @@ const BACKLOG_BYTES = 256 * 1024;
 const WINDOW_MS = 20;
 /** From one read to the next while there is a backlog. */
 const GATHER_MS = 30;
+/** The same of a Unix socket, whose buffer does not grow: it is full after two milliseconds, and the server stands still. */
+const GATHER_SOCKET_MS = 1;
 /** node:net reads this much at most; a full one says that more is there already. */
 const READ_SIZE = 64 * 1024;
 /** How long a batch inside a transaction waits for more. */
@@ -268,7 +270,7 @@ export class Replication {
         }
       }
       if (writer.length > 0) await wire.waitAtMost(BATCH_WAIT_MS);
-      else if (this.#hasBacklog && this.#mayGather) await this.#gather(wire, signal);
+      else if (this.#hasBacklog) await this.#gather(wire, signal);
       else await wire.wait();
       this.#take(wire);
     }
@@ -288,17 +290,17 @@ export class Replication {
     this.#windowStartMs = nowMs;
   }
 
-  /** A Unix socket's buffer does not grow: it is full long before the wait is over, and the server stands still. */
-  get #mayGather(): boolean {
-    return !this.#options.connection.endpoint.servers.candidates[0].host.startsWith("/");
+  get #gatherMs(): number {
+    const isSocket = this.#options.connection.endpoint.servers.candidates[0].host.startsWith("/");
+    return isSocket ? GATHER_SOCKET_MS : GATHER_MS;
   }
 
   /** Waits for bytes and lets the kernel gather some, unless the last read shows that many are there already. */
   async #gather(wire: Wire, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     if (wire.lastReadSize < READ_SIZE) {
-      const restMs = GATHER_MS - (clock.monotonicMs() - this.#gatherFromMs);
-      if (restMs > 1) {
+      const restMs = this.#gatherMs - (clock.monotonicMs() - this.#gatherFromMs);
+      if (restMs > 0.5) {
         wire.hold();
         await clock.sleep(restMs, signal);
       }
