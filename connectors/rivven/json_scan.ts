@@ -8,6 +8,20 @@ const QUOTE = 0x22, COMMA = 0x2c, COLON = 0x3a, OPEN_ARRAY = 0x5b, BACKSLASH = 0
 const OPEN = 0x7b, CLOSE = 0x7d;
 /** Deeper values are left to JSON.parse. */
 const MAX_DEPTH = 64;
+/** A double has 15 digits that always count. */
+const EXACT_DIGITS = 15;
+
+/** What the scans since the last `reset()` have met: what would else take a second look at every byte. */
+export const met = {
+  /** All bytes of all strings, joined by or: from 0x80 on there is one that is not ASCII. */
+  bits: 0,
+  /** Some number has so many digits in a row that only the exact parser reads it rightly. */
+  isExact: false,
+  reset(): void {
+    met.bits = 0;
+    met.isExact = false;
+  },
+};
 
 /** Behind the value that starts at `at`; -1 where there is none that this can tell. */
 export function skipValue(json: Uint8Array, at: number, depth = 0): number {
@@ -43,10 +57,15 @@ export function startsWith(json: Uint8Array, at: number, text: Uint8Array): bool
 /** Behind the string whose opening quote is at `at`; -1 where it is none. */
 export function skipString(json: Uint8Array, at: number): number {
   if (json[at] !== QUOTE) return -1;
+  let bits = 0;
   for (let i = at + 1; i < json.length; i++) {
     const byte = json[i];
-    if (byte === QUOTE) return i + 1;
+    if (byte === QUOTE) {
+      met.bits |= bits;
+      return i + 1;
+    }
     if (byte < 0x20) return -1;
+    bits |= byte;
     if (byte !== BACKSLASH) continue;
     const escaped = json[++i];
     if (escaped === 0x75) {
@@ -84,6 +103,7 @@ function skipNumber(json: Uint8Array, start: number): number {
 function skipDigits(json: Uint8Array, start: number): number {
   let at = start;
   while (isDigit(json[at])) at++;
+  if (at - start > EXACT_DIGITS) met.isExact = true;
   return at === start ? -1 : at;
 }
 

@@ -3,7 +3,7 @@
  * envelope.ts. What is not exactly that is left to envelope.ts, which gives the same for what both can read.
  */
 import type { Operation } from "../../formats/data/record.ts";
-import { NULL, skipString, skipValue, startsWith } from "./json_scan.ts";
+import { met, NULL, skipString, skipValue, startsWith } from "./json_scan.ts";
 
 const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -49,24 +49,43 @@ export class StandardEnvelope {
   namesEnd = 0;
   /** Whether the source's connector starts with an m, as MySQL's and MariaDB's do. */
   isMySql = false;
-  /** The connector's own members and the origin, as `BatchWriter.end` takes them; good until the read after next. */
+  /** Whether a number in the rows has so many digits that only the exact parser reads it rightly. */
+  isExact = false;
+  /** Whether all but the rows and the order is as in the envelope before: `names` are not looked for again then. */
+  isAsBefore = false;
+  /** The connector's own members and the origin, as `BatchWriter.end` takes them; good until the read after the next one. */
   own: Uint8Array = new Uint8Array();
 
   #micros = -1;
+  /** Two in turn, because the writer may look at the last record's own members once more. */
   #scratch = new Uint8Array(1024);
   #otherScratch = new Uint8Array(1024);
+  /** Whether the other one holds the own members of the last envelope but for the order. */
+  #otherFits = false;
+  readonly #last = new Tail();
 
   /** @returns whether it was one; if not, the fields mean nothing */
   read(json: Uint8Array): boolean {
     if (!startsWith(json, 0, OPEN_BEFORE)) return false;
+    met.reset();
     let at = OPEN_BEFORE.length;
     const before = at;
     if ((at = skipValue(json, at)) < 0 || !startsWith(json, at, AFTER)) return false;
-    [this.before, this.beforeEnd] = startsWith(json, before, NULL) ? [-1, -1] : [before, at];
+    this.before = startsWith(json, before, NULL) ? -1 : before;
+    this.beforeEnd = at;
     const after = at + AFTER.length;
-    if ((at = skipValue(json, after)) < 0 || !startsWith(json, at, SOURCE)) return false;
-    [this.after, this.afterEnd] = startsWith(json, after, NULL) ? [-1, -1] : [after, at];
+    if ((at = skipValue(json, after)) < 0) return false;
+    this.after = startsWith(json, after, NULL) ? -1 : after;
+    this.afterEnd = at;
+    this.isExact = met.isExact;
+    this.isAsBefore = this.#last.isAt(json, at);
+    if (this.isAsBefore) {
+      if (met.bits >= 0x80 && !isUtf8(json)) return false;
+      this.#changeOrder(json);
+      return true;
+    }
 
+    if (!startsWith(json, at, SOURCE)) return false;
     const first = at += SOURCE.length;
     for (const name of FIRST) {
       if (!startsWith(json, at, name)) return false;
@@ -101,7 +120,8 @@ export class StandardEnvelope {
     }
     const ownEnd = at;
     if ((at = skipString(json, at + LANE.length)) < 0 || !startsWith(json, at, ORDER)) return false;
-    if ((at = skipString(json, at + ORDER.length)) < 0) return false;
+    const order = at + ORDER.length;
+    if ((at = skipString(json, order)) < 0) return false;
     const laneEnd = at;
 
     if (!startsWith(json, at, OP)) return false;
@@ -114,7 +134,7 @@ export class StandardEnvelope {
     }
     if (json[at] !== CLOSE || at + 1 !== json.length) return false;
     if (!startsWith(json, snapshot, operation === "snapshot" ? QUOTED_TRUE : QUOTED_FALSE)) return false;
-    if (!isUtf8(json)) return false;
+    if (met.bits >= 0x80 && !isUtf8(json)) return false;
 
     this.operation = operation;
     if (micros !== this.#micros) {
@@ -122,6 +142,7 @@ export class StandardEnvelope {
       this.timeMicros = BigInt(micros);
     }
     this.#makeOwn(json, own, ownEnd, first, firstEnd, laneEnd);
+    this.#last.keep(json, this.afterEnd, order, laneEnd);
     return true;
   }
 
@@ -134,12 +155,9 @@ export class StandardEnvelope {
     firstEnd: number,
     laneEnd: number,
   ): void {
-    // Two in turn, because the writer may look at the last record's once more.
-    let scratch = this.#otherScratch;
-    this.#otherScratch = this.#scratch;
     const size = laneEnd - own + firstEnd - first + OPEN_ORIGIN.length + 1;
-    if (scratch.length < size) scratch = new Uint8Array(size * 2);
-    this.#scratch = scratch;
+    const scratch = this.#turn(size);
+    this.#otherFits = false;
     let at = 0;
     const put = (bytes: Uint8Array) => {
       scratch.set(bytes, at);
@@ -151,6 +169,75 @@ export class StandardEnvelope {
     put(json.subarray(ownEnd, laneEnd));
     scratch[at++] = CLOSE;
     this.own = scratch.subarray(0, at);
+  }
+
+  /** The own members of the envelope before with another order, which stands at their end. */
+  #changeOrder(json: Uint8Array): void {
+    const { length } = this.own;
+    const last = this.own;
+    const scratch = this.#turn(length);
+    if (!this.#otherFits) scratch.set(last);
+    this.#otherFits = true;
+    const { orderLength, tailLength } = this.#last;
+    let from = json.length - tailLength;
+    for (let to = length - 1 - orderLength; to < length - 1; to++) scratch[to] = json[from++];
+    this.own = scratch.subarray(0, length);
+  }
+
+  /** The scratch that the record before does not have. */
+  #turn(size: number): Uint8Array {
+    let scratch = this.#otherScratch;
+    this.#otherScratch = this.#scratch;
+    if (scratch.length < size) scratch = new Uint8Array(size * 2);
+    return this.#scratch = scratch;
+  }
+}
+
+/** Of the frame that the message before lay in; one for all partitions, since it keeps the frame alive. */
+let frame: DataView = new DataView(new ArrayBuffer(0));
+
+/**
+ * What stands behind the rows of an envelope: but for the order it is the same for all rows of a transaction, so most
+ * of it is compared instead of read, four bytes at a time.
+ */
+class Tail {
+  /** Of the order with its quotes. */
+  orderLength = 0;
+  /** From the order to the end. */
+  tailLength = 0;
+  #bytes = new Uint8Array(1024);
+  #view = new DataView(this.#bytes.buffer);
+  #length = -1;
+  #order = 0;
+
+  keep(json: Uint8Array, start: number, order: number, orderEnd: number): void {
+    this.#length = json.length - start;
+    if (this.#bytes.length < this.#length) {
+      this.#bytes = new Uint8Array(this.#length * 2);
+      this.#view = new DataView(this.#bytes.buffer);
+    }
+    this.#bytes.set(json.subarray(start));
+    this.#order = order - start;
+    this.orderLength = orderEnd - order;
+    this.tailLength = json.length - order;
+  }
+
+  /** Whether it stands at `at`, with some order of the same length. */
+  isAt(json: Uint8Array, at: number): boolean {
+    if (json.length - at !== this.#length) return false;
+    if (frame.buffer !== json.buffer) frame = new DataView(json.buffer);
+    const orderEnd = this.#order + this.orderLength;
+    const start = json.byteOffset + at;
+    return this.#isSame(start, 0, this.#order) && this.#isSame(start, orderEnd, this.#length) &&
+      skipString(json, at + this.#order) === at + orderEnd;
+  }
+
+  #isSame(start: number, from: number, to: number): boolean {
+    const view = this.#view;
+    let i = from;
+    for (; i + 4 <= to; i += 4) if (frame.getInt32(start + i) !== view.getInt32(i)) return false;
+    for (; i < to; i++) if (frame.getUint8(start + i) !== view.getUint8(i)) return false;
+    return true;
   }
 }
 

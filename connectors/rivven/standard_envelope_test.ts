@@ -1,5 +1,6 @@
 /** The fast way to read an envelope says what the thorough one says, or nothing. */
 import assert from "node:assert/strict";
+import { orderText } from "../../formats/data/batch_data.ts";
 import { seededRandom } from "../../tests/fakes/context.ts";
 import { fakeBatch, fakeRecord, fakeStream, linesOf } from "../../tests/fakes/records.ts";
 import { recognise } from "./envelope.ts";
@@ -68,6 +69,29 @@ Deno.test("whatever is changed in an envelope, it is read rightly or left to the
     compare(fast, changed);
   }
   assert.ok(taken > 1000, `${taken} taken`);
+});
+
+Deno.test("what stands as in the envelope before is not read again, and a change in it is noticed", () => {
+  const random = seededRandom(12);
+  const pick = (below: number) => Math.floor(random() * below);
+  const after = { id: 12345678901234567890n, customer: "é" };
+  const other = fakeRecord(1, { after, order: orderText("0000000000000001", 7) });
+  const [line, next] = linesOf(fakeBatch([fakeRecord(1), other])).map((text) => utf8.encode(text));
+  const fast = new StandardEnvelope();
+  let same = 0, changes = 0;
+  for (let round = 0; round < 20_000; round++) {
+    assert.ok(fast.read(line));
+    assert.equal(fast.isExact, false);
+    assert.ok(fast.read(next));
+    assert.ok(fast.isAsBefore && fast.isExact);
+    compare(fast, next);
+    const json = next.slice();
+    json[pick(json.length)] = pick(2) === 0 ? pick(256) : 0x30 + pick(10);
+    if (!fast.read(json)) continue;
+    fast.isAsBefore ? same++ : changes++;
+    compare(fast, json);
+  }
+  assert.ok(same > 1000 && changes > 1000, `${same} and ${changes}`);
 });
 
 Deno.test("values end where JSON.parse says they do, and what is none has no end", () => {

@@ -89,25 +89,24 @@ export class Unwrapper {
 
   /** The same for most messages, from what `#standard` has just read. */
   #writeStandard(writer: BatchWriter, value: Uint8Array, key: Key | undefined, offset: number): void {
-    const { operation, timeMicros, before, beforeEnd, after, afterEnd, own } = this.#standard;
+    const { operation, timeMicros, before, beforeEnd, after, afterEnd, isExact, own } = this.#standard;
     const stream = this.#streamOfStandard(value, key?.names ?? NO_KEY);
     writer.begin(stream, operation, timeMicros, GROUP, offset);
     writeKey(writer, key);
-    if (before >= 0) writePart(writer, "before", value, before, beforeEnd);
-    if (after >= 0) writePart(writer, "after", value, after, afterEnd);
+    if (before >= 0) writeScanned(writer, "before", value, before, beforeEnd);
+    if (after >= 0) writeScanned(writer, "after", value, after, afterEnd);
+    if (isExact) writer.valueAs(LARGE, "");
     writer.end(own);
     this.#note(operation, stream, key, offset);
   }
 
   /** The stream that the names in the envelope and in the key say; mostly the one before. */
   #streamOfStandard(value: Uint8Array, key: readonly string[]): Stream {
-    const { names, namesEnd, isMySql } = this.#standard;
+    const { names, namesEnd, isMySql, isAsBefore } = this.#standard;
     const last = this.#last;
-    if (
-      last && last.key === key && last.names.length === namesEnd - names &&
-      startsWith(value, names, last.names)
-    ) {
-      return last.stream;
+    if (last && last.key === key) {
+      if (isAsBefore) return last.stream;
+      if (last.names.length === namesEnd - names && startsWith(value, names, last.names)) return last.stream;
     }
     const text = strict.decode(value.subarray(names, namesEnd));
     const id = `${isMySql}${text}${JSON.stringify(key)}`;
@@ -179,6 +178,19 @@ function writePart(
 ): void {
   writer.beginValue(part);
   writer.json(json, start, end);
+  writer.endValue();
+}
+
+/** What a scan has found to be JSON on one line. */
+function writeScanned(
+  writer: BatchWriter,
+  part: "before" | "after",
+  json: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  writer.beginValue(part);
+  writer.raw(json, start, end);
   writer.endValue();
 }
 

@@ -342,6 +342,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     this.#suffixes = this.#headers = undefined;
     this.exact = false;
     this.#perBatch.clear();
+    this.#lastPerBatch = undefined;
     this.#perStream.clear();
     this.#sourceFor = undefined;
     this.#own = NO_MEMBERS;
@@ -434,13 +435,21 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   // ---- what frames ask for ----------------------------------------------------------------------------------------
 
   readonly #perBatch = new Map<string, Uint8Array>();
+  /** The text of `#perBatch` that was asked for last: mostly the one that is asked for next. */
+  #lastPerBatch:
+    | { readonly name: string; readonly operation: Operation; readonly text: Uint8Array }
+    | undefined;
   readonly #perStream = new Map<string, Map<Stream, Uint8Array>>();
 
   /** Text that is the same for all records of a batch with one operation, made once. */
   perBatch(name: string, make: (operation: Operation, readAtMicros: bigint) => Uint8Array): Uint8Array {
-    const id = name + this.operation;
+    const { operation } = this;
+    const last = this.#lastPerBatch;
+    if (last !== undefined && last.name === name && last.operation === operation) return last.text;
+    const id = name + operation;
     let text = this.#perBatch.get(id);
-    if (!text) this.#perBatch.set(id, text = make(this.operation, this.#readAt()));
+    if (!text) this.#perBatch.set(id, text = make(operation, this.#readAt()));
+    this.#lastPerBatch = { name, operation, text };
     return text;
   }
 
