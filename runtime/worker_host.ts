@@ -234,10 +234,11 @@ class WorkerHost {
     if (transforms.length === 0) return undefined;
     const { log, metrics, random } = this.#context();
     const { nowMicros } = systemClock;
+    const origin = this.#open?.role === "source" ? this.#open.origin : undefined;
     const chain = await openChain(transforms, {
       implementations: this.#implementations.transforms,
       compileCondition: (text) => conditionTest(text, nowMicros),
-      context: { log, metrics, random, nowMicros },
+      context: { origin, log, metrics, random, nowMicros },
     });
     this.#chains.push(chain);
     return chain;

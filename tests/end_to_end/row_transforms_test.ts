@@ -74,7 +74,7 @@ transforms:
     config: { fields: [customer] }
   flat:
     type: extract_new_record_state
-    config: { add_op: true, add_table: true }
+    config: { add_op: true, add_table: true, add_fields: ["source.name:from"] }
 `,
     );
     await using program = new Program(["run"], {
@@ -96,11 +96,11 @@ transforms:
       `{"id":${BIG},"customer":"${customer}","total":"${total}","placed":"2024-07-01T12:00:00.123456+02:00",` +
       `"notes":${notes},"n":${BIG}`;
     assert.deepEqual(rows, [
-      `${row(7, "12.50")},"__table":"orders","__op":"r"}`,
-      `${row(7, "20.00")},"__table":"orders","__op":"u"}`,
-      `${row(7, "20.00")},"__deleted":true,"__table":"orders","__op":"d"}`,
-      `${row(8, "20.00")},"__table":"orders","__op":"c"}`,
-      `${row(8, "20.00")},"__deleted":true,"__table":"orders","__op":"d"}`,
+      `${row(7, "12.50")},"__table":"orders","__op":"r","__from":"shop"}`,
+      `${row(7, "20.00")},"__table":"orders","__op":"u","__from":"shop"}`,
+      `${row(7, "20.00")},"__deleted":true,"__table":"orders","__op":"d","__from":"shop"}`,
+      `${row(8, "20.00")},"__table":"orders","__op":"c","__from":"shop"}`,
+      `${row(8, "20.00")},"__deleted":true,"__table":"orders","__op":"d","__from":"shop"}`,
     ]);
     const kinds = changes.map((line) => {
       const { op, before, after } = JSON.parse(line);
