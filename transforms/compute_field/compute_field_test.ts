@@ -217,6 +217,21 @@ Deno.test("a computed column is no longer one that was not sent", async () => {
   assert.deepEqual(records[0].unavailable, ["price"]);
 });
 
+Deno.test("a column that gets another type describes the row before a change as well, whatever is left in it", async () => {
+  const { quantity: _, ...before } = ROW;
+  const one = record(ORDERS, "update", { before, after: ROW });
+  const transform = open([{ target: "raw", expression: "quantity + 1" }, {
+    target: "big",
+    expression: "name",
+  }]);
+  const { records } = await run(transform, [one]);
+  const { stream, ...changed } = records[0];
+  const types = Object.fromEntries(stream.columns!.map(({ name, type }) => [name, type.kind]));
+  assert.deepEqual([types.raw, types.big, types.quantity], ["unknown", "unknown", "int32"]);
+  assert.deepEqual([(changed.after as Row).raw, (changed.after as Row).big], [4, "Zoë"]);
+  assert.deepEqual([changed.before!.raw, changed.before!.big], ["AQ==", "Zoë"]);
+});
+
 Deno.test("columns of the key are refused, unknown ones of a concat are warned about", async () => {
   assert.throws(() => open([{ target: "id", expression: "1" }]).stream!(ORDERS), {
     code: "config_key_column",

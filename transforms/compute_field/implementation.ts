@@ -9,7 +9,7 @@ import { compileExpression, type Expression } from "../_expression/expression.ts
 import { microsText } from "../_expression/instants.ts";
 import { fieldText } from "../_expression/spellings.ts";
 import { asJson } from "../_shared/json_values.ts";
-import { withParts } from "../_shared/parts.ts";
+import { UntouchedParts, withParts } from "../_shared/parts.ts";
 import { setMember, withColumn } from "../_shared/paths.ts";
 import { eachRecord, isRow, isRowRecord } from "../_shared/records.ts";
 import { selected } from "../_shared/selected.ts";
@@ -36,6 +36,7 @@ export function openTransform(config: ComputeFieldConfig, context: TransformCont
   const steps = config.computations.map((one) => stepOf(one, context));
   const plans = new WeakMap<Stream, Plan>();
   const targets = new Set(steps.map(({ target }) => target));
+  const untouched = new UntouchedParts();
   const toAfter = config.apply_to.includes("after"), toBefore = config.apply_to.includes("before");
   return {
     matches: selected({ tables: config.tables }),
@@ -44,7 +45,7 @@ export function openTransform(config: ComputeFieldConfig, context: TransformCont
       let made = stream;
       for (const step of steps) {
         checkTarget(stream, step.target);
-        const type = step.typeFor(made);
+        const type = columnType(made, step.target, step.typeFor(made));
         plan.push({ stream: made, type });
         if (made.columns) {
           made = { ...made, columns: withColumn(made.columns, { name: step.target, type, nullable: true }) };
@@ -53,14 +54,19 @@ export function openTransform(config: ComputeFieldConfig, context: TransformCont
       // Of a stream without columns too, so that the plan is found by it.
       if (made === stream) made = { ...stream };
       plans.set(made, plan);
+      untouched.note(stream, made);
       return made;
     },
     apply: eachRecord((record) => {
       const plan = plans.get(record.stream);
       if (!plan || !isRowRecord(record)) return record;
       const { before, after } = record;
-      const newAfter = toAfter && isRow(after) ? computed(steps, plan, record, "after", after) : after;
-      const newBefore = toBefore && before ? computed(steps, plan, record, "before", before) : before;
+      const change = (part: "after" | "before", row: Row) => {
+        const isWanted = part === "after" ? toAfter : toBefore;
+        return untouched.change(isWanted ? computed(steps, plan, record, part, row) : row, record.stream);
+      };
+      const newAfter = isRow(after) ? change("after", after) : after;
+      const newBefore = before && change("before", before);
       const unavailable = record.unavailable?.filter((name) =>
         !targets.has(name) || !isRow(newAfter) || !Object.hasOwn(newAfter, name)
       );
@@ -73,6 +79,32 @@ export function openTransform(config: ComputeFieldConfig, context: TransformCont
       );
     }),
   };
+}
+
+/** Types whose values are texts. */
+const TEXT_KINDS: readonly string[] = [
+  "string",
+  "uuid",
+  "enum",
+  "set",
+  "decimal",
+  "date",
+  "interval",
+  "time",
+  "timetz",
+  "timestamp",
+  "timestamptz",
+];
+
+/**
+ * The type of a computed column. Where it takes the place of another one the row before a change may keep that one's
+ * value, and one column describes both: then nothing is said of it, unless both are texts.
+ */
+function columnType({ columns }: Stream, target: string, computed: ColumnType): ColumnType {
+  const old = columns?.find(({ name }) => name === target)?.type;
+  const isSame = old === undefined || JSON.stringify(old) === JSON.stringify(computed);
+  if (isSame || (computed.kind === "string" && TEXT_KINDS.includes(old.kind))) return computed;
+  return { kind: "unknown" };
 }
 
 function checkTarget(stream: Stream, target: string): void {
