@@ -37,6 +37,8 @@ export interface FieldPlace {
 }
 
 /** How long a field that no table has may stay unmentioned, in microseconds. */
+/** So many of a table's columns are named in a message. */
+const MOST_COLUMNS = 30;
 const PATIENCE = 60_000_000n;
 
 /** A transform that changes fields. */
@@ -158,10 +160,13 @@ export class FieldProtection<Action> implements Transform {
     const { context, allowUnmatched, done } = this.#options;
     const message = `"${qualifiedName(stream)}" has no column for "${selector.text}", which is to be ${done}`;
     if (allowUnmatched) return context.log.warn(`${context.name}: ${message}`);
-    const columns = stream.columns!.map(({ name }) => name).join(", ");
+    const all = stream.columns!.map(({ name }) => name);
+    const columns = all.slice(0, MOST_COLUMNS).join(", ") + (all.length > MOST_COLUMNS ? ", …" : "");
     throw new ConnectorError(message, {
       code: "config_unmatched_field",
-      hint: `Its columns are ${columns}. Correct the name, or write allow_unmatched_fields: true`,
+      hint:
+        `Its columns are ${columns}. Correct the name. A column that was renamed is found under both names by a ` +
+        "pattern, as in table:ssn*; a transform of its own takes allow_unmatched_fields: true, too",
     });
   }
 
