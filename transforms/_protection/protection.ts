@@ -36,9 +36,10 @@ export interface FieldPlace {
   readonly stream: Stream;
 }
 
-/** How long a field that no table has may stay unmentioned, in microseconds. */
 /** So many of a table's columns are named in a message. */
 const MOST_COLUMNS = 30;
+
+/** How long a field that no table has may stay unmentioned, in microseconds. */
 const PATIENCE = 60_000_000n;
 
 /** A transform that changes fields. */
