@@ -9,6 +9,7 @@ import type { PostgresConfig } from "./connector.ts";
 import { failed, ok, reported, warning } from "./findings.ts";
 import { requireFailover } from "./server.ts";
 import { readSlot, requireUsable, slotOfStandby } from "./slot.ts";
+import { slotHolder } from "./slot_holder.ts";
 import { readSlotState } from "./slot_monitor.ts";
 
 /** Everything about the slot of the configuration. */
@@ -58,10 +59,11 @@ async function checkExisting(
       ));
     }
     await checkLag(catalog, config, report);
+    const holder = slot.activePid === null ? undefined : await slotHolder(catalog, name);
     report(
-      slot.activePid === null ? ok("slot", `"${name}" exists and is free`) : warning(
+      holder === undefined ? ok("slot", `"${name}" exists and is free`) : warning(
         "slot",
-        `"${name}" is in use by process ${slot.activePid}`,
+        `"${name}" is in use by ${holder.description}`,
         "If that is this pipeline, all is well; if not, stop the other reader or choose another slot_name",
       ),
     );

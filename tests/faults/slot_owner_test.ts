@@ -110,7 +110,11 @@ Deno.test("a program that is stopped for longer than wal_sender_timeout writes n
     await using first = start("first", pg.port);
     await until("the first program to read", () => ids("first").includes(1));
     await first.says("Streaming from");
-    const pid = await holder(pg);
+    // It says so before it does.
+    const pid = await waitUntil(async () => await holder(pg) || undefined, {
+      what: "the first program to have the slot",
+      timeoutMs: 60_000,
+    });
     await using second = start("second", pg.port);
     await second.says("in use by process");
     first.kill("SIGSTOP");
@@ -133,7 +137,10 @@ Deno.test("a program whose holder of the slot is killed takes over at once", asy
   await scene(async ({ pg, start, ids }) => {
     await using first = start("first", pg.port);
     await until("the first program to read", () => ids("first").includes(1));
-    await first.says("Streaming from");
+    await waitUntil(async () => await holder(pg) || undefined, {
+      what: "the first program to have the slot",
+      timeoutMs: 60_000,
+    });
     await using second = start("second", pg.port);
     await second.says("in use by process");
     first.kill("SIGKILL");
