@@ -100,7 +100,9 @@ function recordOf(line: Value, n: number, name: string, streams: Map<string, Str
   }
   if (isRow(value) && typeof value.event_type === "string" && "data" in value) {
     const isSnapshot = isRow(value.metadata) && value.metadata.snapshot === true;
-    const operation = isSnapshot ? "snapshot" : OPERATIONS.find((one) => one === value.event_type) ?? "record";
+    const operation = isSnapshot
+      ? "snapshot"
+      : OPERATIONS.find((one) => one === value.event_type) ?? "record";
     const both = operation === "update" && isRow(value.data) &&
       ("before" in value.data || "after" in value.data);
     const data = both
