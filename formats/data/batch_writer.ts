@@ -42,6 +42,7 @@ import {
 import { joined, JsonWriter } from "./json_writer.ts";
 import { type Header, type Operation, SNAPSHOT_MARKERS, type SnapshotMarker } from "./record.ts";
 import type { Stream } from "./stream.ts";
+import { StreamList } from "./stream_list.ts";
 import { keyPrefixes, type WriterColumn } from "./writer_columns.ts";
 
 export type { BatchWriterLimits, BatchWriterOptions, RewrittenRow } from "./batch_writer_options.ts";
@@ -86,8 +87,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   #sideAt = 0;
   #inSide = false;
   #readAtMicros: bigint | undefined;
-  #streams: Stream[] = [];
-  #streamIndex = new Map<Stream, number>();
+  readonly #streams = new StreamList();
   #groups: string[] = [];
   #suffixes: (string | undefined)[] | undefined;
   #headers: (readonly Header[] | undefined)[] | undefined;
@@ -240,7 +240,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     if (!this.#frame.holds(this.operation, "source") || this.operation === "tombstone") this.#sideSource();
     timeMicros[i] = this.timeMicros;
     orderIndex[i] = this.orderIndex;
-    streamOf[i] = this.#indexOfStream(this.stream);
+    streamOf[i] = this.#streams.numberOf(this.stream);
     groupOf[i] = this.#indexOfGroup();
     operations[i] = operationIndex(this.operation);
     if (this.#suffix !== undefined) (this.#suffixes ??= [])[i] = this.#suffix;
@@ -336,8 +336,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     this.#columns = batchColumns(this.#maxRecords, this.#pool?.takeColumns());
     this.at = this.#sideAt = this.length = 0;
     this.#readAtMicros = undefined;
-    this.#streams = [];
-    this.#streamIndex.clear();
+    this.#streams.begin();
     this.#groups = [];
     this.#suffixes = this.#headers = undefined;
     this.exact = false;
@@ -370,7 +369,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
       layout: this.#layout,
       length,
       first: 0,
-      streams: this.#streams,
+      streams: this.#streams.streams,
       text,
       side: this.#side.slice(0, this.#sideAt),
       columns: this.#columns,
@@ -671,23 +670,6 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
     this.#reserveSide(bytes.length);
     this.#side.set(bytes, this.#sideAt);
     this.#sideAt += bytes.length;
-  }
-
-  #lastStream: Stream | undefined;
-  #lastStreamIndex = 0;
-
-  #indexOfStream(stream: Stream): number {
-    if (stream === this.#lastStream && this.#streams[this.#lastStreamIndex] === stream) {
-      return this.#lastStreamIndex;
-    }
-    let index = this.#streamIndex.get(stream);
-    if (index === undefined) {
-      index = this.#streams.length;
-      this.#streams.push(stream);
-      this.#streamIndex.set(stream, index);
-    }
-    this.#lastStream = stream;
-    return this.#lastStreamIndex = index;
   }
 
   #indexOfGroup(): number {
