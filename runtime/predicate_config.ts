@@ -134,7 +134,7 @@ export class PredicateReader {
       if (name !== undefined) return name as Operation;
       const path = isList ? [...at, "operations", i] : [...at, "operations"];
       const message = `Unknown operation ${this.#document.show(path)}`;
-      const hint = didYouMean(written, Object.values(OPERATION_NAMES), "Operations are");
+      const hint = didYouMean(written, [...new Set(Object.values(OPERATION_NAMES))], "Operations are");
       this.#options.report({ path, message, hint });
     });
   }
