@@ -85,6 +85,8 @@ class TransformStep implements Step {
   readonly #predicate: Predicate;
   readonly #rejections: Rejections;
   readonly #parts = new WeakMap<Stream, Part>();
+  #lastStream: Stream | undefined;
+  #lastPart: Part | undefined;
 
   constructor(
     planned: PlannedTransform,
@@ -119,8 +121,12 @@ class TransformStep implements Step {
   }
 
   #part(stream: Stream): Part {
+    // Records of a table mostly follow each other.
+    if (stream === this.#lastStream) return this.#lastPart!;
     let part = this.#parts.get(stream);
     if (!part) this.#parts.set(stream, part = this.#makePart(stream));
+    this.#lastStream = stream;
+    this.#lastPart = part;
     return part;
   }
 
