@@ -1,6 +1,6 @@
 /** The connectors of this build: finding one by name or alias, searching them. For spec.ts, docs.ts and init.ts. */
 import { CATEGORIES, type ConnectorDefinition } from "../connectors/contract.ts";
-import { didYouMean } from "../runtime/suggest.ts";
+import { didYouMean } from "../runtime/config/suggest.ts";
 import { UsageError } from "./command.ts";
 
 /**

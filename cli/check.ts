@@ -5,7 +5,7 @@ import type { Plan } from "../runtime/plan.ts";
 import type { Remote } from "../runtime/remote.ts";
 import { checkTransforms } from "./check_transforms.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
-import { didYouMean } from "../runtime/suggest.ts";
+import { didYouMean } from "../runtime/config/suggest.ts";
 import { loadPlan } from "./load.ts";
 import { type Log, logTo } from "./log_lines.ts";
 import { exitCodeOf } from "./exit_code.ts";

@@ -5,7 +5,7 @@
 import type { CheckFinding, DiscoveredStream } from "../connectors/contract.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import type { Stream } from "../formats/data/stream.ts";
-import type { PlannedTransform } from "../runtime/chain_plan.ts";
+import type { PlannedTransform } from "../runtime/chain/chain_plan.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { PlannedSource } from "../runtime/plan.ts";
 import type { TransformModule } from "../transforms/contract.ts";

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Output } from "./output.ts";
-import { didYouMean } from "../runtime/suggest.ts";
+import { didYouMean } from "../runtime/config/suggest.ts";
 
 /** One entry of the command table: all that help, completions and the parser need to know. */
 export interface Command {

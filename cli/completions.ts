@@ -1,8 +1,8 @@
 /** `rivven-connect completions`: scripts for bash, zsh and fish, made from the command table and the registry. */
 import { CATEGORIES } from "../connectors/contract.ts";
-import { connectorNames, loadDefinitions } from "../runtime/registry.ts";
-import { didYouMean } from "../runtime/suggest.ts";
-import { loadTransforms, transformNames } from "../runtime/transform_registry.ts";
+import { connectorNames, loadDefinitions } from "../runtime/config/registry.ts";
+import { didYouMean } from "../runtime/config/suggest.ts";
+import { loadTransforms, transformNames } from "../runtime/config/transform_registry.ts";
 import {
   type Arguments,
   type Command,

@@ -1,4 +1,4 @@
-import { loadDefinitions } from "../runtime/registry.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
 import assert from "node:assert/strict";
 import { Arguments } from "./command.ts";
 import { COMMANDS } from "./commands.ts";

@@ -1,7 +1,7 @@
 /** What a definition says about a connector as a whole, in words: for spec.ts and docs.ts. */
 import type { ConnectorDefinition, Guarantee, SinkRole, SourceRole } from "../connectors/contract.ts";
 import { OPERATIONS } from "../formats/data/record.ts";
-import { type Config, readConfig } from "../runtime/config.ts";
+import { type Config, readConfig } from "../runtime/config/config.ts";
 import { aliasesOf } from "./catalogue.ts";
 import { describeRights } from "./rights.ts";
 

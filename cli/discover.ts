@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import type { DiscoveredStream } from "../connectors/contract.ts";
 import { qualifiedName } from "../formats/data/stream.ts";
 import type { ColumnType } from "../formats/data/value.ts";
-import { didYouMean } from "../runtime/suggest.ts";
+import { didYouMean } from "../runtime/config/suggest.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { loadPlan } from "./load.ts";
 import { logTo } from "./log_lines.ts";

@@ -1,8 +1,8 @@
 /** `dlq`: the records that could not go on: listed, shown, put back into their pipeline's sink, or dropped. */
 import { qualifiedName } from "../formats/data/stream.ts";
 import { rfc3339 } from "../formats/data/envelope.ts";
-import { letterJson } from "../runtime/dead_letter_record.ts";
-import type { LetterFilter } from "../runtime/dead_letter_table.ts";
+import { letterJson } from "../runtime/dead_letters/dead_letter_record.ts";
+import type { LetterFilter } from "../runtime/dead_letters/dead_letter_table.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { idOf, type Letter, Letters, type Summary } from "./dlq_letters.ts";
 import { replayLetters } from "./dlq_replay.ts";

@@ -5,13 +5,13 @@
 import { join } from "node:path";
 import { ConnectorError } from "../formats/data/errors.ts";
 import type { Json } from "../formats/data/value.ts";
-import { type Checkpoints, openCheckpoints } from "../runtime/checkpoint.ts";
+import { type Checkpoints, openCheckpoints } from "../runtime/state/checkpoint.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { readEnvelope } from "../runtime/dead_letter_envelope.ts";
-import type { PlannedDeadLetters } from "../runtime/dead_letter_plan.ts";
-import type { KeptLetter, LetterFilter, LetterSummary } from "../runtime/dead_letter_table.ts";
+import { readEnvelope } from "../runtime/dead_letters/dead_letter_envelope.ts";
+import type { PlannedDeadLetters } from "../runtime/dead_letters/dead_letter_plan.ts";
+import type { KeptLetter, LetterFilter, LetterSummary } from "../runtime/dead_letters/dead_letter_table.ts";
 import type { Plan } from "../runtime/plan.ts";
-import { openStateDir, type StateDir } from "../runtime/state_dir.ts";
+import { openStateDir, type StateDir } from "../runtime/state/state_dir.ts";
 import { UsageError } from "./command.ts";
 import type { Log } from "./log_lines.ts";
 import { readTopic } from "./topic_messages.ts";

@@ -2,9 +2,9 @@
 import { ConnectorError } from "../formats/data/errors.ts";
 import { parseJson } from "../formats/data/json_value.ts";
 import type { Row, Value } from "../formats/data/value.ts";
-import type { PlannedStep } from "../runtime/chain_plan.ts";
-import { letterJson, merged, recordOf, withValue } from "../runtime/dead_letter_record.ts";
-import { replay, type Replayed, stepsFor } from "../runtime/dead_letter_replay.ts";
+import type { PlannedStep } from "../runtime/chain/chain_plan.ts";
+import { letterJson, merged, recordOf, withValue } from "../runtime/dead_letters/dead_letter_record.ts";
+import { replay, type Replayed, stepsFor } from "../runtime/dead_letters/dead_letter_replay.ts";
 import { armFailpoint, parseFailpoint, reached } from "../runtime/failpoint.ts";
 import type { Plan, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
 import { WORKER_URL } from "../runtime/remote.ts";

@@ -8,11 +8,11 @@
  * `fields` in connectors/<type>/README.md, `connectors` in README.md, `transforms` in transforms/README.md, and all of
  * transforms/<type>/README.md and examples/pipeline.schema.json.
  */
-import { loadDefinitions } from "../runtime/registry.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
 import { CATEGORIES, type ConnectorDefinition } from "../connectors/contract.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
-import { pipelineJsonSchema } from "../runtime/pipeline_schema.ts";
-import { loadTransforms } from "../runtime/transform_registry.ts";
+import { pipelineJsonSchema } from "../runtime/config/pipeline_schema.ts";
+import { loadTransforms } from "../runtime/config/transform_registry.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";

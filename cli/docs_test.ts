@@ -1,5 +1,5 @@
-import { loadDefinitions } from "../runtime/registry.ts";
-import { loadTransforms } from "../runtime/transform_registry.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
+import { loadTransforms } from "../runtime/config/transform_registry.ts";
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { connectorPage, staleParts, withPart } from "./docs.ts";

@@ -4,8 +4,8 @@
  */
 import type { z } from "zod";
 import type { Json } from "../formats/data/value.ts";
-import { isSecretAt, jsonSchemaOf } from "../runtime/json_schema.ts";
-import type { Path } from "../runtime/problem.ts";
+import { isSecretAt, jsonSchemaOf } from "../runtime/config/json_schema.ts";
+import type { Path } from "../runtime/config/problem.ts";
 
 /** What zod writes of a config, as far as it is shown; `since` and `secret` come from `.meta()`. */
 interface Schema {

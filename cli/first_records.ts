@@ -3,7 +3,7 @@ import type { Clock } from "../connectors/contract.ts";
 import type { Batch } from "../formats/data/batch.ts";
 import { PortReceiver } from "../runtime/data_port.ts";
 import type { PlannedFlow, PlannedSource } from "../runtime/plan.ts";
-import { didYouMean } from "../runtime/suggest.ts";
+import { didYouMean } from "../runtime/config/suggest.ts";
 import { UsageError } from "./command.ts";
 import type { Log } from "./log_lines.ts";
 import { openSourceWorker } from "./workers.ts";

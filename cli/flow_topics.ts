@@ -1,5 +1,5 @@
 /** Which topics of a broker a flow reads and publishes to, in words: for plan.ts. */
-import { BROKER_CONNECTOR } from "../runtime/flows.ts";
+import { BROKER_CONNECTOR } from "../runtime/config/flows.ts";
 import type { PlannedFlow, PlannedSource } from "../runtime/plan.ts";
 
 interface BrokerConfig {

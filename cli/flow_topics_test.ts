@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { readConfig } from "../runtime/config.ts";
+import { readConfig } from "../runtime/config/config.ts";
 import { makePlan } from "../runtime/plan.ts";
-import { loadDefinitions } from "../runtime/registry.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
 import { topicRows } from "./flow_topics.ts";
 
 const definitions = await loadDefinitions();

@@ -1,8 +1,8 @@
 /** What records of a flow go through, in words and as data without secrets: for plan.ts. */
 import { valueText } from "../formats/data/json_value.ts";
-import { type PlannedPredicate, type PlannedStep, transformsOf } from "../runtime/chain_plan.ts";
+import { type PlannedPredicate, type PlannedStep, transformsOf } from "../runtime/chain/chain_plan.ts";
 import type { PlannedFlow, PlannedSource } from "../runtime/plan.ts";
-import { findTransform } from "../runtime/transform_registry.ts";
+import { findTransform } from "../runtime/config/transform_registry.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import { maskSecrets } from "./fields.ts";
 

@@ -2,7 +2,7 @@
  * `rivven-connect init`: a commented pipeline file that is valid, made from the definitions. What a connector requires
  * is filled in as in its own example; every other key is there as a comment with its default.
  */
-import { loadDefinitions } from "../runtime/registry.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
 import { parse, stringify } from "yaml";
 import type { ConnectorDefinition } from "../connectors/contract.ts";
 import type { Json } from "../formats/data/value.ts";

@@ -1,9 +1,9 @@
-import { loadDefinitions } from "../runtime/registry.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type ConnectorDefinition, defineConnector } from "../connectors/contract.ts";
-import { readConfig } from "../runtime/config.ts";
+import { readConfig } from "../runtime/config/config.ts";
 import { configFields } from "./fields.ts";
 import { pipelineFileFor } from "./init.ts";
 

@@ -4,12 +4,12 @@
  */
 import type { ConnectorDefinition } from "../connectors/contract.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
-import { type Config, readConfig, type ReadResult } from "../runtime/config.ts";
-import { BROKER_CONNECTOR } from "../runtime/flows.ts";
+import { type Config, readConfig, type ReadResult } from "../runtime/config/config.ts";
+import { BROKER_CONNECTOR } from "../runtime/config/flows.ts";
 import { makePlan, type Plan, type PlanSettings } from "../runtime/plan.ts";
-import type { Problem } from "../runtime/problem.ts";
-import { loadDefinitions } from "../runtime/registry.ts";
-import { loadTransforms } from "../runtime/transform_registry.ts";
+import type { Problem } from "../runtime/config/problem.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
+import { loadTransforms } from "../runtime/config/transform_registry.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import type { Arguments } from "./command.ts";
 import type { Output } from "./output.ts";

@@ -4,8 +4,8 @@
  */
 import { stringify } from "yaml";
 import type { Plan, PlannedConnector, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
-import { findConnector, loadDefinitions } from "../runtime/registry.ts";
-import { loadTransforms } from "../runtime/transform_registry.ts";
+import { findConnector, loadDefinitions } from "../runtime/config/registry.ts";
+import { loadTransforms } from "../runtime/config/transform_registry.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { describeGuarantee, size } from "./describe.ts";
 import { maskSecrets } from "./fields.ts";

@@ -8,8 +8,8 @@ import { parseJson } from "../formats/data/json_value.ts";
 import { type DataRecord, type Operation, OPERATIONS } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
 import type { Row, Value } from "../formats/data/value.ts";
-import { pathText } from "../runtime/problem.ts";
-import { readRecords } from "../runtime/transform_case.ts";
+import { pathText } from "../runtime/config/problem.ts";
+import { readRecords } from "../runtime/chain/transform_case.ts";
 
 /** `op` of Debezium's envelope. */
 const OPERATION_CODES: Readonly<Record<string, Operation>> = {

@@ -1,8 +1,8 @@
 /** `run`: all enabled pipelines, until they end or a signal asks for the drain. */
-import { openCheckpoints } from "../runtime/checkpoint.ts";
+import { openCheckpoints } from "../runtime/state/checkpoint.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { armFailpoint, parseFailpoint } from "../runtime/failpoint.ts";
-import { openStateDir } from "../runtime/state_dir.ts";
+import { openStateDir } from "../runtime/state/state_dir.ts";
 import { type Outcome, selfTest, supervise } from "../runtime/supervisor.ts";
 import type { Plan } from "../runtime/plan.ts";
 import { HEARTBEAT, WORKER_URL } from "../runtime/remote.ts";

@@ -1,8 +1,8 @@
 /** `rivven-connect spec`: the connectors and transforms of this build, and all there is to know about one. */
-import { loadDefinitions } from "../runtime/registry.ts";
+import { loadDefinitions } from "../runtime/config/registry.ts";
 import { CATEGORIES, type Category, type ConnectorDefinition } from "../connectors/contract.ts";
-import { jsonSchemaOf } from "../runtime/json_schema.ts";
-import { loadTransforms } from "../runtime/transform_registry.ts";
+import { jsonSchemaOf } from "../runtime/config/json_schema.ts";
+import { loadTransforms } from "../runtime/config/transform_registry.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";

@@ -2,11 +2,11 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { Document, parseDocument } from "yaml";
 import { ConnectorError, reportError } from "../formats/data/errors.ts";
-import { readConfig } from "../runtime/config.ts";
+import { readConfig } from "../runtime/config/config.ts";
 import { makePlan, type Plan } from "../runtime/plan.ts";
-import { type PipelineTest, readTests } from "../runtime/tests_of_file.ts";
-import { runThrough } from "../runtime/transform_case.ts";
-import { loadTransforms } from "../runtime/transform_registry.ts";
+import { type PipelineTest, readTests } from "../runtime/chain/tests_of_file.ts";
+import { runThrough } from "../runtime/chain/transform_case.ts";
+import { loadTransforms } from "../runtime/config/transform_registry.ts";
 import { differences, type Outcome } from "../transforms/_testing/compare.ts";
 import { writtenOf } from "../transforms/_testing/notation.ts";
 import { type Arguments, EXIT } from "./command.ts";

@@ -1,6 +1,6 @@
 /** What a transform's definition says, as a Markdown page, for a terminal, and as data: for docs.ts and spec.ts. */
-import { jsonSchemaOf } from "../runtime/json_schema.ts";
-import { FORK_TYPES } from "../runtime/transform_schema.ts";
+import { jsonSchemaOf } from "../runtime/config/json_schema.ts";
+import { FORK_TYPES } from "../runtime/config/transform_schema.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import { configFields } from "./fields.ts";
 import { fieldTable } from "./field_table.ts";

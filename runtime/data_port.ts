@@ -15,7 +15,7 @@ import {
 import type { BufferPool } from "../formats/data/buffer_pool.ts";
 import type { Header } from "../formats/data/record.ts";
 import type { Stream } from "../formats/data/stream.ts";
-import type { Rejected } from "./dead_letter.ts";
+import type { Rejected } from "./dead_letters/dead_letter.ts";
 
 /** How much may be under way between the two ends: whichever bound is reached first. */
 export const MAX_BATCHES_UNDER_WAY = 8;

@@ -6,7 +6,7 @@ import rivven from "../connectors/rivven/connector.ts";
 import { type Layout, LAYOUTS } from "../formats/data/envelope.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import extractNewRecordState from "../transforms/extract_new_record_state/definition.ts";
-import { readConfig } from "./config.ts";
+import { readConfig } from "./config/config.ts";
 import { weakerGuarantee } from "./guarantee.ts";
 import { makePlan } from "./plan.ts";
 

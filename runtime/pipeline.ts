@@ -8,14 +8,14 @@ import type { Batch, Position } from "../formats/data/batch.ts";
 import type { Layout } from "../formats/data/envelope.ts";
 import type { Stream } from "../formats/data/stream.ts";
 import type { Json } from "../formats/data/value.ts";
-import type { Chain, Transformed } from "./chain.ts";
-import type { Marks } from "./checkpoint.ts";
+import type { Chain, Transformed } from "./chain/chain.ts";
+import type { Marks } from "./state/checkpoint.ts";
 import { type PortReceiver, type PortSender } from "./data_port.ts";
-import type { DeadLetter, Rejected } from "./dead_letter.ts";
+import type { DeadLetter, Rejected } from "./dead_letters/dead_letter.ts";
 import { reached } from "./failpoint.ts";
 import type { RateLimit } from "./rate_limit.ts";
-import type { Rejections } from "./rejections.ts";
-import { rejectedFor, type SourceRejections } from "./source_rejections.ts";
+import type { Rejections } from "./dead_letters/rejections.ts";
+import { rejectedFor, type SourceRejections } from "./dead_letters/source_rejections.ts";
 
 // ---- the source's end -------------------------------------------------------------------------------------------
 

@@ -10,12 +10,12 @@ import { fakeSinkContext } from "../tests/fakes/context.ts";
 import { fakeBatch, type FakeBatchOptions, fakeRecord, fakeStream } from "../tests/fakes/records.ts";
 import { CollectingSink } from "../tests/fakes/sink.ts";
 import { ScriptedSource } from "../tests/fakes/source.ts";
-import type { Marks } from "./checkpoint.ts";
+import type { Marks } from "./state/checkpoint.ts";
 import { PortReceiver, PortSender } from "./data_port.ts";
 import { commit, type Flushed, runSource, SinkEnd } from "./pipeline.ts";
 import { RateLimit } from "./rate_limit.ts";
-import { Rejections } from "./rejections.ts";
-import { SourceRejections } from "./source_rejections.ts";
+import { Rejections } from "./dead_letters/rejections.ts";
+import { SourceRejections } from "./dead_letters/source_rejections.ts";
 
 const never = new AbortController().signal;
 const CHEAP: BatchLimits = { cheap: true, maxRecords: 1e6, maxBytes: 1e9, maxWaitMs: 60_000 };

@@ -12,21 +12,21 @@ import type {
   StreamSelection,
 } from "../connectors/contract.ts";
 import type { Layout } from "../formats/data/envelope.ts";
-import { forFlow, forSource, type PlannedStep, transformsOf } from "./chain_plan.ts";
+import { forFlow, forSource, type PlannedStep, transformsOf } from "./chain/chain_plan.ts";
 import type {
   Config,
   ConfiguredConnector,
   ConfiguredPipeline,
   ConfiguredSink,
   ConfiguredSource,
-} from "./config.ts";
-import { planDeadLetters, type PlannedDeadLetters } from "./dead_letter_plan.ts";
-import { BROKER_CONNECTOR } from "./flows.ts";
+} from "./config/config.ts";
+import { planDeadLetters, type PlannedDeadLetters } from "./dead_letters/dead_letter_plan.ts";
+import { BROKER_CONNECTOR } from "./config/flows.ts";
 import { weakerGuarantee } from "./guarantee.ts";
-import { layoutOf } from "./layout.ts";
-import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
-import { findConnector, type Role } from "./registry.ts";
-import { didYouMean } from "./suggest.ts";
+import { layoutOf } from "./config/layout.ts";
+import { inOrder, type Path, type Problem, reporter } from "./config/problem.ts";
+import { findConnector, type Role } from "./config/registry.ts";
+import { didYouMean } from "./config/suggest.ts";
 import type { TopicRouting } from "./topic_routing.ts";
 
 export interface Plan {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fakeDefinitions } from "../tests/fakes/definitions.ts";
-import { readConfig } from "./config.ts";
+import { readConfig } from "./config/config.ts";
 import { makePlan, type Plan, type PlanOptions, type PlanResult } from "./plan.ts";
 
 function planOf(text: string, options: PlanOptions = {}, env: Record<string, string> = {}): PlanResult {

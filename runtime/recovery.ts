@@ -5,7 +5,7 @@
 import type { Progress } from "../connectors/contract.ts";
 import type { Position } from "../formats/data/batch.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
-import type { Marks } from "./checkpoint.ts";
+import type { Marks } from "./state/checkpoint.ts";
 
 /** What is known of one flow. */
 export interface FlowProgress {

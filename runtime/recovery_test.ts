@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Progress } from "../connectors/contract.ts";
 import type { Position } from "../formats/data/batch.ts";
-import type { Marks } from "./checkpoint.ts";
+import type { Marks } from "./state/checkpoint.ts";
 import { startOf } from "./recovery.ts";
 
 const SOURCE = { name: "shop", connector: "fake" };

@@ -5,8 +5,8 @@
 import type { Clock } from "../connectors/contract.ts";
 import type { Position } from "../formats/data/batch.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
-import type { Checkpoints, Marks } from "./checkpoint.ts";
-import { DeadLetterPublisher } from "./dead_letter_publisher.ts";
+import type { Checkpoints, Marks } from "./state/checkpoint.ts";
+import { DeadLetterPublisher } from "./dead_letters/dead_letter_publisher.ts";
 import type { Failpoint } from "./failpoint.ts";
 import { commit, type Flushed } from "./pipeline.ts";
 import type { PlannedConnector, PlannedFlow, PlannedSource } from "./plan.ts";

@@ -4,6 +4,9 @@ import { implementations as transforms } from "../transforms/implementations.gen
 import { serveWorker } from "./worker_host.ts";
 
 serveWorker({
-  connectors: { ...connectors, dead_letters: { source: () => import("./dead_letter_source.ts") } },
+  connectors: {
+    ...connectors,
+    dead_letters: { source: () => import("./dead_letters/dead_letter_source.ts") },
+  },
   transforms,
 });

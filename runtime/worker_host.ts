@@ -17,10 +17,10 @@ import { BufferPool } from "../formats/data/buffer_pool.ts";
 import { ConnectorError, errorFromReport, reportError } from "../formats/data/errors.ts";
 import { streamMatcher } from "../formats/data/stream_pattern.ts";
 import type { Json } from "../formats/data/value.ts";
-import { type Chain, openChain } from "./chain.ts";
-import { type PlannedStep, protectsAny } from "./chain_plan.ts";
+import { type Chain, openChain } from "./chain/chain.ts";
+import { type PlannedStep, protectsAny } from "./chain/chain_plan.ts";
 import { systemClock } from "./clock.ts";
-import { conditionTest } from "./condition.ts";
+import { conditionTest } from "./chain/condition.ts";
 import { explainDenial, probe, seal } from "./confinement.ts";
 import { PortReceiver, PortSender } from "./data_port.ts";
 import { armFailpoint } from "./failpoint.ts";
@@ -35,8 +35,8 @@ import {
   type ToWorker,
 } from "./protocol.ts";
 import { RateLimit } from "./rate_limit.ts";
-import { Rejections } from "./rejections.ts";
-import { SourceRejections } from "./source_rejections.ts";
+import { Rejections } from "./dead_letters/rejections.ts";
+import { SourceRejections } from "./dead_letters/source_rejections.ts";
 import { routed } from "./topic_routing.ts";
 
 /** How the implementations of one connector are loaded. */

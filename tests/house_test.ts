@@ -81,7 +81,11 @@ Deno.test("a worker loads neither zod nor a definition", async () => {
   };
   visit(new URL("runtime/worker.ts", ROOT).href, "");
   for (const [specifier, from] of reached) {
-    assert.doesNotMatch(specifier, /zod@|\/(connector|definition)\.ts$|registry\.gen\.ts$/, `loaded by ${from}`);
+    assert.doesNotMatch(
+      specifier,
+      /zod@|\/(connector|definition)\.ts$|registry\.gen\.ts$/,
+      `loaded by ${from}`,
+    );
   }
   assert.ok(
     [...reached.keys()].some((specifier) => specifier.endsWith("/source.ts")),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { readCase, runCase } from "../runtime/transform_case.ts";
-import { loadTransforms } from "../runtime/transform_registry.ts";
+import { readCase, runCase } from "../runtime/chain/transform_case.ts";
+import { loadTransforms } from "../runtime/config/transform_registry.ts";
 
 const definitions = await loadTransforms();
 

@@ -10,10 +10,10 @@ import {
   type Origin,
 } from "../../formats/data/batch.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
-import { openChain } from "../../runtime/chain.ts";
-import { conditionTest } from "../../runtime/condition.ts";
-import { readCase, type ReadCaseOptions } from "../../runtime/transform_case.ts";
-import { loadTransforms } from "../../runtime/transform_registry.ts";
+import { openChain } from "../../runtime/chain/chain.ts";
+import { conditionTest } from "../../runtime/chain/condition.ts";
+import { readCase, type ReadCaseOptions } from "../../runtime/chain/transform_case.ts";
+import { loadTransforms } from "../../runtime/config/transform_registry.ts";
 import { Notation } from "../../transforms/_testing/notation.ts";
 import { implementations } from "../../transforms/implementations.gen.ts";
 import { type Bench, median } from "./measure.ts";

@@ -1,5 +1,5 @@
 /** Every connector of this build, through every suite. */
-import { loadDefinitions } from "../../runtime/registry.ts";
+import { loadDefinitions } from "../../runtime/config/registry.ts";
 import assert from "node:assert/strict";
 import { testConfined } from "./confined.ts";
 import { testDefinition, testRegistry } from "./definition.ts";

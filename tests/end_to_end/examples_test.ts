@@ -1,8 +1,8 @@
 /** Every pipeline file in examples/ can be planned as it stands. */
 import assert from "node:assert/strict";
-import { readConfig } from "../../runtime/config.ts";
+import { readConfig } from "../../runtime/config/config.ts";
 import { makePlan } from "../../runtime/plan.ts";
-import { loadDefinitions } from "../../runtime/registry.ts";
+import { loadDefinitions } from "../../runtime/config/registry.ts";
 
 const FOLDER = new URL("../../examples/", import.meta.url);
 const files = [...Deno.readDirSync(FOLDER)].map(({ name }) => name).filter((name) => name.endsWith(".yaml"));

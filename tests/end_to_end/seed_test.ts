@@ -4,10 +4,10 @@
  * leave out. What names a connector or a feature that this build lacks is refused with exactly that name.
  */
 import assert from "node:assert/strict";
-import { readConfig } from "../../runtime/config.ts";
+import { readConfig } from "../../runtime/config/config.ts";
 import { makePlan, type Plan } from "../../runtime/plan.ts";
-import { loadDefinitions } from "../../runtime/registry.ts";
-import { loadTransforms } from "../../runtime/transform_registry.ts";
+import { loadDefinitions } from "../../runtime/config/registry.ts";
+import { loadTransforms } from "../../runtime/config/transform_registry.ts";
 import { requireServer } from "../servers/missing.ts";
 import { type Postgres, startPostgres } from "../servers/postgres.ts";
 import { startRivvend } from "../servers/rivvend.ts";

@@ -104,5 +104,8 @@ Deno.test("record writes records with their types, and a test takes them", async
   assert.equal(tested.code, 0, tested.stdout + tested.stderr);
   const again = await runProgram(args, { cwd: dir.path, env });
   assert.equal(again.code, 2);
-  assert.match(again.stderr, /There is a file "orders\.records\.yaml" already\n {2}→ Write it over with --force/);
+  assert.match(
+    again.stderr,
+    /There is a file "orders\.records\.yaml" already\n {2}→ Write it over with --force/,
+  );
 });

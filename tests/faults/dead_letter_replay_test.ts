@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { orderText } from "../../formats/data/batch.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
-import type { DeadLetter } from "../../runtime/dead_letter.ts";
-import { replay, stepsFor } from "../../runtime/dead_letter_replay.ts";
+import type { DeadLetter } from "../../runtime/dead_letters/dead_letter.ts";
+import { replay, stepsFor } from "../../runtime/dead_letters/dead_letter_replay.ts";
 import type { PlannedFlow, PlannedSource } from "../../runtime/plan.ts";
 import { supervise } from "../../runtime/supervisor.ts";
 import { intoVault, type Lab, numbersTo, openLab, planOf, upTo, WORKER } from "./setup.ts";

@@ -3,7 +3,7 @@
  * the dead letters, and none in both or twice.
  */
 import assert from "node:assert/strict";
-import { openCheckpoints } from "../../runtime/checkpoint.ts";
+import { openCheckpoints } from "../../runtime/state/checkpoint.ts";
 import { FAILPOINTS } from "../../runtime/failpoint.ts";
 import { runProgram, scratch } from "../end_to_end/program.ts";
 

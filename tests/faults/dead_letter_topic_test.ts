@@ -3,8 +3,8 @@
  * killed in between, or a broker that is away, loses none.
  */
 import assert from "node:assert/strict";
-import { openCheckpoints } from "../../runtime/checkpoint.ts";
-import { readEnvelope } from "../../runtime/dead_letter_envelope.ts";
+import { openCheckpoints } from "../../runtime/state/checkpoint.ts";
+import { readEnvelope } from "../../runtime/dead_letters/dead_letter_envelope.ts";
 import { Program, runProgram, scratch } from "../end_to_end/program.ts";
 import { requireServer } from "../servers/missing.ts";
 import { type Rivvend, startRivvend } from "../servers/rivvend.ts";

@@ -1,6 +1,6 @@
 /** Numbers into a vault, in a process of its own that recovery_test.ts kills: `recovery_main.ts DIR COUNT`. */
 import { join } from "node:path";
-import { openCheckpoints } from "../../runtime/checkpoint.ts";
+import { openCheckpoints } from "../../runtime/state/checkpoint.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { armFailpoint, parseFailpoint } from "../../runtime/failpoint.ts";
 import { supervise } from "../../runtime/supervisor.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { BatchLimits, Clock, Permissions } from "../../connectors/contract.ts";
-import { type Checkpoints, openCheckpoints } from "../../runtime/checkpoint.ts";
+import { type Checkpoints, openCheckpoints } from "../../runtime/state/checkpoint.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { Flushed } from "../../runtime/pipeline.ts";
 import type { Plan, PlannedFlow, PlannedSource } from "../../runtime/plan.ts";

@@ -5,7 +5,7 @@ import { implementations as transforms } from "../../transforms/implementations.
 serveWorker({
   connectors: {
     numbers: { source: () => import("./numbers_source.ts") },
-    dead_letters: { source: () => import("../../runtime/dead_letter_source.ts") },
+    dead_letters: { source: () => import("../../runtime/dead_letters/dead_letter_source.ts") },
     ledger: { sink: () => import("./ledger_sink.ts") },
     vault: { sink: () => import("./vault_sink.ts") },
   },

@@ -1,0 +1,60 @@
+/** Finds transform definitions by what `type:` says. config.ts and the commands that describe transforms ask. */
+import type { Json } from "../../formats/data/value.ts";
+import type { TransformDefinition } from "../../transforms/contract.ts";
+import { registry } from "../../transforms/registry.gen.ts";
+
+export interface FoundTransform {
+  readonly definition: TransformDefinition;
+  /** The keys that the alias fixes. */
+  readonly fixed: Readonly<Record<string, Json>>;
+}
+
+/**
+ * Definitions of this build.
+ *
+ * @param names types; all definitions are loaded when they are left out, or when one of them is no type but may be an
+ * alias or a misspelling
+ */
+export async function loadTransforms(names?: readonly string[]): Promise<readonly TransformDefinition[]> {
+  const all = Object.keys(registry);
+  const wanted = names?.every((name) => Object.hasOwn(registry, name))
+    ? all.filter((type) => names.includes(type))
+    : all;
+  const modules = await Promise.all(wanted.map((type) => registry[type]()));
+  return modules.map((module) => module.default);
+}
+
+/** The transform of this type or alias, or undefined. Types win over aliases. */
+export function findTransform(
+  definitions: readonly TransformDefinition[],
+  name: string,
+): FoundTransform | undefined {
+  const byType = definitions.find((definition) => definition.type === name);
+  if (byType !== undefined) return { definition: byType, fixed: {} };
+  for (const definition of definitions) {
+    if (Object.hasOwn(definition.aliases ?? {}, name)) {
+      return { definition, fixed: definition.aliases![name] };
+    }
+  }
+}
+
+/** All types and aliases. */
+export function transformNames(definitions: readonly TransformDefinition[]): string[] {
+  return definitions.flatMap((definition) => [definition.type, ...Object.keys(definition.aliases ?? {})]);
+}
+
+/** Transforms that pipeline files may name and that no build has yet; what to do instead. */
+export const TRANSFORMS_ELSEWHERE: Readonly<Record<string, string>> = {
+  externalize_blob: "enforce_record_size cuts or rejects large values, and replace_field leaves fields out",
+  internalize_blob: "Nothing here has moved contents elsewhere: leave it out",
+  reselect_columns: "toast_handling: reselect of the source reads columns that were not sent",
+  set_schema_metadata: "regex_router names topics, from which names of schemas follow",
+  partition_router: "value_to_key chooses the key, and the key the partition",
+  rate_limit: "settings.rate_limit of a pipeline limits its records per second",
+  parse_xml: "javascript runs a function of your own",
+  geo_convert: "javascript runs a function of your own",
+  swap_geometry_coordinates: "javascript runs a function of your own",
+  vector_to_json: "Vectors are arrays here already: leave it out",
+  stringify_fields: "cast with the type string writes values as JSON text",
+  custom: "javascript runs a function of your own",
+};
