@@ -160,8 +160,21 @@ Deno.test("a long statement, a lost answer and a server that stands still are to
   await catalog.query("Cannot count", "SELECT 1");
   const [{ pid }] = await catalog.query("Cannot look", "SELECT pg_backend_pid()::text AS pid");
   const ended = failure(catalog.query("Cannot rest", "SELECT pg_sleep(60)"));
+  // Ended before it has begun, it would begin on another connection.
+  const sleeps = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
+  await waitUntil(async () => (await pg.query(sleeps, [pid])).length > 0, {
+    what: "the statement to run",
+    timeoutMs: 30_000,
+  });
   proxy.swallow();
   await pg.query("SELECT pg_terminate_backend($1)", [pid]);
+  // What the server says at last must not come through, or the statement is tried again at once.
+  const isThere = "SELECT 1 FROM pg_stat_activity WHERE pid = $1";
+  await waitUntil(async () => (await pg.query(isThere, [pid])).length === 0, {
+    what: "the process to be gone",
+    timeoutMs: 30_000,
+  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
   proxy.pass();
   assert.equal((await ended).kind, "connection");
 
