@@ -1,46 +1,26 @@
 /** Finds transform definitions by what `type:` says. config.ts and the commands that describe transforms ask. */
-import type { Json } from "../../formats/data/value.ts";
 import type { TransformDefinition } from "../../transforms/contract.ts";
 import { registry } from "../../transforms/registry.gen.ts";
+import { find, type Found, load, namesOf } from "./definitions.ts";
 
-export interface FoundTransform {
-  readonly definition: TransformDefinition;
-  /** The keys that the alias fixes. */
-  readonly fixed: Readonly<Record<string, Json>>;
+export type FoundTransform = Found<TransformDefinition>;
+
+/** Definitions of these types, or of all. */
+export function loadTransforms(names?: readonly string[]): Promise<readonly TransformDefinition[]> {
+  return load(registry, names);
 }
 
-/**
- * Definitions of this build.
- *
- * @param names types; all definitions are loaded when they are left out, or when one of them is no type but may be an
- * alias or a misspelling
- */
-export async function loadTransforms(names?: readonly string[]): Promise<readonly TransformDefinition[]> {
-  const all = Object.keys(registry);
-  const wanted = names?.every((name) => Object.hasOwn(registry, name))
-    ? all.filter((type) => names.includes(type))
-    : all;
-  const modules = await Promise.all(wanted.map((type) => registry[type]()));
-  return modules.map((module) => module.default);
-}
-
-/** The transform of this type or alias, or undefined. Types win over aliases. */
+/** The transform of this type or alias, or undefined. */
 export function findTransform(
   definitions: readonly TransformDefinition[],
   name: string,
 ): FoundTransform | undefined {
-  const byType = definitions.find((definition) => definition.type === name);
-  if (byType !== undefined) return { definition: byType, fixed: {} };
-  for (const definition of definitions) {
-    if (Object.hasOwn(definition.aliases ?? {}, name)) {
-      return { definition, fixed: definition.aliases![name] };
-    }
-  }
+  return find(definitions, name);
 }
 
 /** All types and aliases. */
 export function transformNames(definitions: readonly TransformDefinition[]): string[] {
-  return definitions.flatMap((definition) => [definition.type, ...Object.keys(definition.aliases ?? {})]);
+  return namesOf(definitions);
 }
 
 /** Transforms that pipeline files may name and that no build has yet; what to do instead. */
