@@ -10,16 +10,21 @@ import type { RivvenConfig } from "./connector.ts";
 /** 1000 × 4 KiB is what the broker reads for it at most. */
 const MAX_RECORDS = 1000;
 
+/** What of a client is used. */
+export type PartitionClient = Pick<RivvenClient, "consume" | "offsets">;
+
 export class PartitionReader {
   readonly topic: string;
   readonly partition: number;
   /** The next offset to ask for. */
   next: number;
-  readonly #client: RivvenClient;
+  readonly #client: PartitionClient;
   readonly #outOfRange: RivvenConfig["on_out_of_range"];
+  /** Where a look found nothing although the partition goes on behind it. */
+  #emptyAt: number | undefined;
 
   constructor(
-    client: RivvenClient,
+    client: PartitionClient,
     topic: string,
     partition: number,
     next: number,
@@ -30,6 +35,11 @@ export class PartitionReader {
     this.partition = partition;
     this.next = next;
     this.#outOfRange = outOfRange;
+  }
+
+  /** Whether the last look found nothing where something should be. */
+  get isSuspicious(): boolean {
+    return this.#emptyAt === this.next;
   }
 
   /** What comes next; empty when nothing has come within `waitMs`. */
@@ -49,13 +59,22 @@ export class PartitionReader {
   }
 
   /**
-   * After an empty answer where there should be records: steps over one that is never given out (a marker of a
-   * transaction), or to the first one that is still there.
+   * After an empty answer where there may be records: goes to the first one that is still there, or over one that is
+   * never given out (a marker of a transaction). A record that was written since that answer looks the same, so the
+   * place is asked for again, and left only when two looks, one after the other, found nothing at it.
+   *
+   * @returns what has come meanwhile
    */
-  async stepOver(): Promise<void> {
+  async look(): Promise<IncomingRecord[]> {
     const bounds = await this.#client.offsets(this.topic, this.partition);
     if (this.next < bounds.earliest || this.next > bounds.latest) this.#leaveRange(bounds);
-    else if (this.next < bounds.latest) this.next++;
+    if (this.next >= bounds.latest) return [];
+    const offset = this.next;
+    const records = await this.fetch(0);
+    if (records.length > 0) return records;
+    if (this.#emptyAt === offset) this.next++;
+    else this.#emptyAt = offset;
+    return [];
   }
 
   #leaveRange({ earliest, latest }: { earliest: number; latest: number }): void {

@@ -154,19 +154,20 @@ export class Reading {
     // Whoever may have to wait for another partition's records must not wait at the broker for this one's.
     const waitMs = this.#partitions < config.connections ? LONG_POLL_MS : 0;
     const askedMs = clock.monotonicMs();
-    const records = await lane.reader.fetch(waitMs);
+    let records = await lane.reader.fetch(waitMs);
     const now = clock.monotonicMs();
+    const isEarly = waitMs > 0 && now - askedMs < waitMs / 2;
+    if (records.length === 0 && (isEarly || now - lane.checkedMs >= CHECK_MS)) {
+      records = await lane.reader.look();
+      // A place that is suspected is looked at again soon.
+      if (!lane.reader.isSuspicious) lane.checkedMs = now;
+    }
     if (records.length > 0) {
       lane.idleMs = 0;
       lane.notBeforeMs = records.length < FEW_RECORDS ? now + FEW_RECORDS_PAUSE_MS : 0;
       this.#fetched.push({ reader: lane.reader, records, next: lane.reader.next });
       this.#wakeReader?.();
       return;
-    }
-    const isEarly = waitMs > 0 && now - askedMs < waitMs / 2;
-    if (isEarly || (now - lane.checkedMs >= CHECK_MS)) {
-      lane.checkedMs = now;
-      await lane.reader.stepOver();
     }
     lane.idleMs = Math.min(MAX_IDLE_MS, lane.idleMs * 2 || FEW_RECORDS_PAUSE_MS);
     lane.notBeforeMs = waitMs > 0 && !isEarly ? 0 : now + lane.idleMs;

@@ -22,10 +22,14 @@ function lines(path: string): Line[] {
   }
 }
 
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  instead: () => string | Promise<string> = () => "",
+): Promise<void> {
   const deadline = performance.now() + 90_000;
   while (!await holds()) {
-    if (performance.now() > deadline) throw new Error(`It took longer than 90 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`It took longer than 90 s: ${what} ${await instead()}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -39,6 +43,26 @@ async function count(broker: Rivvend, topic: string): Promise<number> {
     messages += latest - earliest;
   }
   return messages;
+}
+
+/** The places in a topic that are not among `places`, each with its message. */
+async function missing(broker: Rivvend, topic: string, places: readonly string[]): Promise<string[]> {
+  await using client = broker.client();
+  const missing: string[] = [];
+  for (let partition = 0; partition < (await client.partitions(topic) ?? 0); partition++) {
+    const { earliest, latest } = await client.offsets(topic, partition);
+    for (let offset = earliest; offset < latest; offset++) {
+      const place = `${topic}/${partition} ${offset}`;
+      if (places.some((each) => each === place)) continue;
+      const [message] = await client.consume({ topic, partition, offset, maxRecords: 1, maxWaitMs: 0 });
+      missing.push(
+        `${place} of ${earliest}..${latest} ${JSON.stringify(message)} ${
+          new TextDecoder().decode(message.value)
+        }`,
+      );
+    }
+  }
+  return missing;
 }
 
 Deno.test("generated records go to a topic and from there into a file, and the group's offsets follow", async (t) => {
@@ -160,6 +184,15 @@ sinks:
     await until(
       `all of ${topic}`,
       async () => file(table).length === await count(broker, `cdc.public.${topic}`),
+      async () => {
+        const places = file(table).map(({ source: { lane, order } }) => `${lane} ${order}`);
+        const twice = places.filter((place, i) => places.indexOf(place) !== i);
+        return `${places.length} lines, twice: ${twice}, missing: ${await missing(
+          broker,
+          `cdc.public.${topic}`,
+          places,
+        )} ` + places.slice(-3);
+      },
     );
   }
   const { code, stderr } = await program.stop();
