@@ -1,14 +1,6 @@
 /** Keys of messages: the names of their columns, and their text on one line. For unwrapper.ts. */
-import { skipString, skipValue } from "./json_scan.ts";
-
-export interface Key {
-  /** On one line where it is JSON. */
-  readonly bytes: Uint8Array;
-  /** Names of its columns; undefined: it is no JSON object. */
-  readonly names: readonly string[] | undefined;
-  /** Whether some number has so many digits that only the exact parser reads it rightly. */
-  readonly isExact: boolean;
-}
+import type { KeyText } from "../../formats/data/envelope_reader.ts";
+import { skipString, skipValue } from "../../formats/data/json_scan.ts";
 
 const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -22,12 +14,12 @@ export class KeyReader {
   /** The names as JSON, with their quotes. */
   #written: readonly Uint8Array[] = [];
 
-  read(bytes: Uint8Array): Key {
+  read(bytes: Uint8Array): KeyText {
     return this.#readAgain(bytes) ?? this.#readNew(bytes);
   }
 
   /** A key with the same names as the one before; undefined where it is another. */
-  #readAgain(bytes: Uint8Array): Key | undefined {
+  #readAgain(bytes: Uint8Array): KeyText | undefined {
     let at = 0;
     let isExact = false;
     for (const [k, name] of this.#written.entries()) {
@@ -44,7 +36,7 @@ export class KeyReader {
     return { bytes, names: this.#names, isExact };
   }
 
-  #readNew(bytes: Uint8Array): Key {
+  #readNew(bytes: Uint8Array): KeyText {
     let text: string, value: unknown;
     try {
       text = strict.decode(bytes);

@@ -3,6 +3,7 @@
  * the messages, unwrapper.ts makes records of them.
  */
 import { batchFromData } from "../../formats/data/batch.ts";
+import { Streams } from "../../formats/data/envelope_reader.ts";
 import { ConnectorError, reportError } from "../../formats/data/errors.ts";
 import { patternTest } from "../../formats/data/stream_pattern.ts";
 import type { Batch, CheckReport, DiscoveredStream, Position, Source, SourceContext } from "../contract.ts";
@@ -12,7 +13,7 @@ import { openClient, serversOf } from "./open_client.ts";
 import type { PartitionReader } from "./partition_reader.ts";
 import { positionOf, readPosition } from "./position.ts";
 import { Reading } from "./reading.ts";
-import { Streams, Unwrapper } from "./unwrapper.ts";
+import { Unwrapper } from "./unwrapper.ts";
 
 /** Offsets are told to the broker this often, unless `offset_commit_interval` asks for more. */
 const COMMIT_INTERVAL_MS = 1000;

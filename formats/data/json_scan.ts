@@ -1,7 +1,7 @@
 /**
  * JSON looked at in its bytes, without making values of it: where a value ends, and whether it is valid at all
  * (RFC 8259). Only text without white space between its parts is taken, as programs write it; the rest is left to
- * JSON.parse. For standard_envelope.ts and keys.ts.
+ * JSON.parse.
  */
 
 const QUOTE = 0x22, COMMA = 0x2c, COLON = 0x3a, OPEN_ARRAY = 0x5b, BACKSLASH = 0x5c, CLOSE_ARRAY = 0x5d;

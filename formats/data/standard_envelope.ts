@@ -1,8 +1,8 @@
 /**
  * The `standard` envelope exactly as this program writes it, read in its bytes: most messages, ten times as fast as
- * envelope.ts. What is not exactly that is left to envelope.ts, which gives the same for what both can read.
+ * envelope_parts.ts. What is not exactly that is left to envelope_parts.ts, which gives the same for what both can read.
  */
-import type { Operation } from "../../formats/data/record.ts";
+import type { Operation } from "./record.ts";
 import { met, NULL, skipString, skipValue, startsWith } from "./json_scan.ts";
 
 const utf8 = new TextEncoder();

@@ -1,9 +1,9 @@
 /**
- * A message's value back into the record that it was made of: which of the written layouts it has (formats/data/
- * envelope.ts writes them), and where in its bytes the parts of the record lie. unwrapper.ts writes the record.
+ * A text back into the record that it was made of: which of the written layouts it has (envelope.ts writes them), and
+ * where in its bytes the parts of the record lie. envelope_reader.ts writes the record.
  */
-import { COMMON_SOURCE_MEMBERS } from "../../formats/data/envelope.ts";
-import { type Operation, SNAPSHOT_MARKERS, type SnapshotMarker } from "../../formats/data/record.ts";
+import { COMMON_SOURCE_MEMBERS } from "./envelope.ts";
+import { type Operation, SNAPSHOT_MARKERS, type SnapshotMarker } from "./record.ts";
 import { memberSpans, type Spans } from "./json_spans.ts";
 
 type Span = readonly [start: number, end: number];

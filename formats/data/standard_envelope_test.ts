@@ -1,9 +1,9 @@
 /** The fast way to read an envelope says what the thorough one says, or nothing. */
 import assert from "node:assert/strict";
-import { orderText } from "../../formats/data/batch_data.ts";
+import { orderText } from "./batch_data.ts";
 import { seededRandom } from "../../tests/fakes/context.ts";
 import { fakeBatch, fakeRecord, fakeStream, linesOf } from "../../tests/fakes/records.ts";
-import { recognise } from "./envelope.ts";
+import { recognise } from "./envelope_parts.ts";
 import { skipValue } from "./json_scan.ts";
 import { StandardEnvelope } from "./standard_envelope.ts";
 

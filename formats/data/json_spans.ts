@@ -1,4 +1,4 @@
-/** Where the members of a JSON object lie in its bytes, so that they can be copied as they are. For envelope.ts. */
+/** Where the members of a JSON object lie in its bytes, so that they can be copied as they are. For envelope_parts.ts. */
 
 /** Name → [start, end) of the value, the last one where a name comes twice, as JSON.parse has it. */
 export type Spans = Map<string, readonly [start: number, end: number]>;
