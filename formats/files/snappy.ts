@@ -37,7 +37,7 @@ function chunk(bytes: Uint8Array): Uint8Array {
 }
 
 /** Section 3: rotated and added to, because checksums of checksums are weak. */
-function masked(crc: number): number {
+export function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
