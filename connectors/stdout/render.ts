@@ -1,5 +1,6 @@
 /** Records as people read them: the formats `pretty`, `text`, `tsv` and indented JSON of the `stdout` sink. */
 import type { Batch } from "../contract.ts";
+import { indentJson } from "../../formats/data/indent_json.ts";
 import { valueText } from "../../formats/data/json_value.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
@@ -98,25 +99,4 @@ function timeText(micros: bigint): string {
 function onOneLine(name: string): string {
   // deno-lint-ignore no-control-regex
   return name.replace(/[\x00-\x1f\x7f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
-}
-
-/** Compact JSON over several lines, two spaces a level. Tokens stay as they are, so no number loses a digit. */
-export function indentJson(text: string): string {
-  let out = "";
-  let depth = 0;
-  let last = "";
-  const newLine = () => `\n${"  ".repeat(depth)}`;
-  // A string, a number or word, or one character of structure.
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[^"{}[\],:\s]+|[{}[\],:]/g)) {
-    const isClosing = token === "}" || token === "]";
-    if (isClosing) depth--;
-    const isInEmpty = isClosing && (last === "{" || last === "[");
-    if ((isClosing && !isInEmpty) || (!isClosing && (last === "{" || last === "[" || last === ","))) {
-      out += newLine();
-    }
-    out += token === ":" ? ": " : token;
-    if (token === "{" || token === "[") depth++;
-    last = token;
-  }
-  return out;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fakeBatch, fakeRecord, fakeStream } from "../../tests/fakes/records.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import definition, { type StdoutConfig } from "./connector.ts";
-import { indentJson, renderOf } from "./render.ts";
+import { renderOf } from "./render.ts";
 
 function shown(config: Partial<StdoutConfig>, record: Partial<DataRecord> = {}, isTerminal = false): string {
   const render = renderOf(definition.config.parse(config), isTerminal);
@@ -73,20 +73,6 @@ Deno.test("indented JSON has the layout's members and every digit", () => {
   const text = shown({ format: "json", pretty: true }, { after: { id: 9_223_372_036_854_775_807n } });
   assert.match(text, /\n {4}"id": 9223372036854775807\n/);
   assert.match(text, /^\{\n {2}"before": null,\n/);
-});
-
-Deno.test("indentJson() changes white space only", () => {
-  const values = [
-    '{"a":[],"b":{},"c":[1,[2,{"d":null}]],"e":"x:{[,]}\\"\\\\"}',
-    "12345678901234567890.10",
-    '"a"',
-    "[[[]]]",
-    "[{},{}]",
-  ];
-  for (const text of values) {
-    assert.equal(indentJson(text).replace(/\n\s*|(?<=":) /g, ""), text);
-  }
-  assert.equal(indentJson('{"a":[],"b":[1]}'), '{\n  "a": [],\n  "b": [\n    1\n  ]\n}');
 });
 
 Deno.test("the Avro formats are refused by name", () => {

@@ -5,10 +5,10 @@
  */
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { compress as lz4Frame } from "npm:lz4js@0.2.0";
+import type { Compression } from "./formats.ts";
 import { SNAPPY_HEADER, snappyChunks } from "./snappy.ts";
 
-export const COMPRESSIONS = ["none", "gzip", "zstd", "snappy", "lz4"] as const;
-export type Compression = (typeof COMPRESSIONS)[number];
+export type { Compression };
 
 /** What a file's name ends in behind its format's own ending. */
 export const COMPRESSION_SUFFIX: Readonly<Record<Compression, string>> = {

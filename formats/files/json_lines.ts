@@ -1,9 +1,14 @@
 /** JSON texts as they lie in the batch: one a line, or all in one array. */
 import type { Batch } from "../data/batch.ts";
+import { indentJson } from "../data/indent_json.ts";
 import type { FileEncoder, FileFormat } from "./file_format.ts";
 
 const COMMA = 0x2c;
 const NEWLINE = 0x0a;
+const OPEN = 0x5b;
+
+const utf8 = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** `jsonl`: the batch's own bytes, one write for neighbours. */
 export const JSON_LINES: FileFormat = {
@@ -21,39 +26,66 @@ export const JSON_LINES: FileFormat = {
   }),
 };
 
-/** `json`: one array, a record a line. */
-export const JSON_ARRAY: FileFormat = {
-  extension: ".json",
-  mediaType: "application/json",
-  compressesOutside: true,
-  begin: (_batch, _i, out): FileEncoder => {
-    const utf8 = new TextEncoder();
-    let isEmpty = true;
-    return {
-      bufferedBytes: 0,
-      add(batch, from, to) {
-        for (let i = from; i < to; i++) {
-          const text = batch.span(i, "text")!;
-          if (text.length <= 1) continue;
-          const piece = new Uint8Array(text.length + 1);
-          piece[0] = isEmpty ? 0x5b : COMMA;
-          piece[1] = NEWLINE;
-          piece.set(text.subarray(0, text.length - 1), 2);
-          out(piece);
-          isEmpty = false;
-        }
-        return to;
-      },
-      end() {
-        out(utf8.encode(isEmpty ? "[]\n" : "\n]\n"));
-        return Promise.resolve();
-      },
-    };
-  },
-};
+/** `json`: one array, a record a line, or each over several lines. */
+export function jsonArray(isPretty: boolean): FileFormat {
+  return {
+    extension: ".json",
+    mediaType: "application/json",
+    compressesOutside: true,
+    begin: (_batch, _i, out) => new ArrayWriter(isPretty, out),
+  };
+}
+
+class ArrayWriter implements FileEncoder {
+  readonly bufferedBytes = 0;
+  readonly #isPretty: boolean;
+  readonly #out: (bytes: Uint8Array) => void;
+  #isEmpty = true;
+
+  constructor(isPretty: boolean, out: (bytes: Uint8Array) => void) {
+    this.#isPretty = isPretty;
+    this.#out = out;
+  }
+
+  add(batch: Batch, from: number, to: number): number {
+    const pieces: Uint8Array[] = [];
+    let size = 0;
+    for (let i = from; i < to; i++) {
+      const line = batch.span(i, "text")!;
+      // A tombstone is an empty line at most.
+      if (line.length <= 1) continue;
+      const text = this.#isPretty ? indented(line) : line.subarray(0, line.length - 1);
+      pieces.push(text);
+      size += text.length + 2;
+    }
+    const all = new Uint8Array(size);
+    let at = 0;
+    for (const text of pieces) {
+      all[at] = this.#isEmpty ? OPEN : COMMA;
+      all[at + 1] = NEWLINE;
+      all.set(text, at + 2);
+      at += text.length + 2;
+      this.#isEmpty = false;
+    }
+    if (size > 0) this.#out(all);
+    return to;
+  }
+
+  end(): Promise<void> {
+    this.#out(utf8.encode(this.#isEmpty ? "[]\n" : "\n]\n"));
+    return Promise.resolve();
+  }
+}
+
+function indented(line: Uint8Array): Uint8Array {
+  return utf8.encode(
+    "  " + indentJson(decoder.decode(line.subarray(0, line.length - 1))).replaceAll("\n", "\n  "),
+  );
+}
 
 function textOf(batch: Batch, from: number, to: number): Uint8Array {
   const { bytes } = batch;
+  if (from >= to) return bytes.subarray(0, 0);
   const start = batch.span(from, "text")!.byteOffset - bytes.byteOffset;
   const last = batch.span(to - 1, "text")!;
   return bytes.subarray(start, last.byteOffset - bytes.byteOffset + last.length);

@@ -1,0 +1,127 @@
+/**
+ * The keys of file formats in a connector's config, with their defaults. Only definitions import this (it needs zod);
+ * what the keys become is in formats.ts.
+ */
+import { z } from "zod";
+import { COMPRESSIONS, CSV_DEFAULTS, DELIMITERS, FORMATS } from "./formats.ts";
+
+const LATER_FORMATS = ["avro", "parquet"];
+
+const character = z.string().refine((text) => text.length === 1 && !/[\r\n\w]/.test(text), {
+  error: "One character that is no letter, digit or line end",
+});
+
+const csv = z.strictObject({
+  delimiter: z.string().refine(
+    (text) => Object.hasOwn(DELIMITERS, text) || character.safeParse(text).success,
+    {
+      error: `One character, or one of ${Object.keys(DELIMITERS).join(", ")}`,
+    },
+  ).optional().describe(
+    `What stands between cells: ${
+      Object.keys(DELIMITERS).join(", ")
+    } or the character itself. Without it comma, in \`tsv\` tab`,
+  ),
+  include_header: z.boolean().default(CSV_DEFAULTS.include_header).describe(
+    "The names of the columns in the first line",
+  ),
+  quote_char: character.default(CSV_DEFAULTS.quote_char).describe(
+    "What surrounds a cell that holds a delimiter, a line end or this character, which is then doubled",
+  ),
+  always_quote: z.boolean().default(CSV_DEFAULTS.always_quote).describe(
+    "Every cell in quotes, but for NULL",
+  ),
+  line_ending: z.enum(["lf", "crlf"]).default(CSV_DEFAULTS.line_ending).describe("What ends a line"),
+  null_value: z.string().regex(/^[^\r\n]*$/, "No line ends").default(CSV_DEFAULTS.null_value).describe(
+    "What stands for NULL. A text that says the same is put in quotes, an empty one as well",
+  ),
+  columns: z.array(z.string().min(1)).min(1).optional().describe(
+    "Only these columns, in this order. Without it those of the table; where the source knows no columns, the names in the file's first record",
+  ),
+  escape_formulas: z.boolean().default(CSV_DEFAULTS.escape_formulas).describe(
+    "Puts ' in front of texts that a spreadsheet would run: those that begin with =, +, -, @, a tab or a return",
+  ),
+}).refine(({ delimiter, quote_char }) => (DELIMITERS[delimiter ?? ""] ?? delimiter) !== quote_char, {
+  path: ["quote_char"],
+  error: "The quote can't be the delimiter",
+});
+
+const json = z.strictObject({
+  pretty: z.boolean().default(false).describe("Each record indented over several lines"),
+});
+
+/** The keys, for a connector to put among its own. With `formatProblems` behind them. */
+export const formatKeys = {
+  format: z.enum(FORMATS, {
+    error: ({ input }) =>
+      LATER_FORMATS.includes(input as string) ? `Format "${input}" is not in this build yet` : undefined,
+  }).default("jsonl").describe(
+    "`jsonl`: a JSON text a line. `json`: one array. `csv`, `tsv`: the rows of one table, with commas or tabs",
+  ),
+  compression: z.enum(COMPRESSIONS).default("none").describe(
+    "Compression around the file; its name ends in .gz, .zst, .snappy (the framing format) or .lz4 (frames)",
+  ),
+  compression_level: z.int().min(1).max(22).optional().describe(
+    "Level of gzip (1 to 9, 6 when left out) or zstd (1 to 22, 3 when left out)",
+  ),
+  metadata_columns: z.boolean().default(false).describe(
+    "Formats of rows get columns with the operation, the time and the position of the change, and then hold deletes as well",
+  ),
+  json: json.optional().describe("Keys of format `json`"),
+  csv: csv.optional().describe("Keys of the formats `csv` and `tsv`"),
+};
+
+/** What `formatKeys` come out as. */
+export type FormatConfig = z.output<z.ZodObject<typeof formatKeys>>;
+
+/** The block of keys that a format has. */
+const BLOCKS: Readonly<Record<FormatConfig["format"], "json" | "csv" | undefined>> = {
+  jsonl: undefined,
+  json: "json",
+  csv: "csv",
+  tsv: "csv",
+};
+
+/** What does not go together in the keys of formats: each with the key to say it at. */
+export function formatProblems(config: FormatConfig): { path: string[]; message: string }[] {
+  const problems: { path: string[]; message: string }[] = [];
+  const wrong = (path: string, message: string) => problems.push({ path: [path], message });
+  const { format, compression, compression_level } = config;
+  for (const block of ["json", "csv"] as const) {
+    if (config[block] !== undefined && BLOCKS[format] !== block) {
+      wrong(block, `These are keys of format ${block}, but the format is ${format}`);
+    }
+  }
+  if (config.metadata_columns && (format === "jsonl" || format === "json")) {
+    wrong(
+      "metadata_columns",
+      `${format} has no columns: what they hold is in the layout (envelope: standard)`,
+    );
+  }
+  if (compression_level !== undefined && compression !== "gzip" && compression !== "zstd") {
+    wrong("compression_level", "Only gzip and zstd have levels");
+  }
+  if (compression === "gzip" && (compression_level ?? 1) > 9) {
+    wrong("compression_level", "Levels of gzip are 1 to 9");
+  }
+  return problems;
+}
+
+/**
+ * Other spellings of the same keys → those above: upper case, `null` for no compression. For `upgradeConfig`.
+ *
+ * @returns the config, and a note for each key whose meaning was moved
+ */
+export function upgradeFormatKeys(
+  given: Record<string, unknown>,
+): { config: Record<string, unknown>; notes: string[] } {
+  const config = { ...given };
+  for (const key of ["format", "compression"]) {
+    const value = config[key];
+    if (typeof value === "string") config[key] = value.toLowerCase();
+  }
+  if (config.format === "ndjson") config.format = "jsonl";
+  if (config.compression === null || config.compression === false) config.compression = "none";
+  if (config.compression === "zstandard") config.compression = "zstd";
+  return { config, notes: [] };
+}
