@@ -8,7 +8,8 @@ import { compress as lz4Frame } from "npm:lz4js@0.2.0";
 import type { Compression } from "./formats.ts";
 import { SNAPPY_HEADER, snappyChunks } from "./snappy.ts";
 
-export type { Compression };
+// Definitions take the names from formats.ts, which loads none of this.
+export { type Compression, COMPRESSIONS } from "./formats.ts";
 
 /** What a file's name ends in behind its format's own ending. */
 export const COMPRESSION_SUFFIX: Readonly<Record<Compression, string>> = {
