@@ -213,6 +213,8 @@ export interface Sink extends AsyncDisposable {
    * saved.
    */
   flush(): Promise<Json | void>;
+  /** Read after each `write`. True: it holds as much as it may, so a flush is due whatever the limits of `batch` say. */
+  readonly isFull?: boolean;
   /**
    * What the target itself says it has of this flow: the `context.progress()` that the last `flush()` has stored with
    * the data, in one transaction. Asked for once, before the first batch; it goes before what the checkpoint says.

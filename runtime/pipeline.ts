@@ -235,8 +235,8 @@ export class SinkEnd {
     release();
     const maxWaitMs = this.#records > 0 ? limits.maxWaitMs : POSITION_INTERVAL_MS;
     if (
-      this.#records + rejections.waiting >= limits.maxRecords || this.#bytes >= limits.maxBytes ||
-      clock.monotonicMs() - this.#unflushedSinceMs >= maxWaitMs
+      sink.isFull || this.#records + rejections.waiting >= limits.maxRecords ||
+      this.#bytes >= limits.maxBytes || clock.monotonicMs() - this.#unflushedSinceMs >= maxWaitMs
     ) this.#ask("limits");
   }
 

@@ -389,6 +389,18 @@ Deno.test("a dear sink is flushed at its number of records, its bytes or its tim
   }
 });
 
+Deno.test("a sink that is full is flushed, whatever its limits say", async () => {
+  const sink = new CollectingSink();
+  const full = Object.defineProperty(sink, "isFull", { get: () => sink.pending.length >= 3 });
+  await using flow = new Flow({ sink: full, limits: DEAR });
+  await flow.send(batchOf(1, 2));
+  await until(() => flow.clock.sleeping === 1);
+  assert.deepEqual(flow.dues, []);
+  await flow.send(batchOf(3, 3));
+  await until(() => flow.ids.length === 3);
+  assert.deepEqual(flow.dues, ["limits"]);
+});
+
 Deno.test("a busy sink is flushed in time, too", async () => {
   await using flow = new Flow({ limits: DEAR });
   await flow.send(batchOf(1, 1));
