@@ -17,6 +17,9 @@ export const implementations: Readonly<Record<string, Implementation>> = {
   "http-webhook": {
     sink: () => import("./http-webhook/sink.ts"),
   },
+  "object-storage": {
+    sink: () => import("./object-storage/sink.ts"),
+  },
   "postgres-cdc": {
     source: () => import("./postgres-cdc/source.ts"),
   },

@@ -10,6 +10,7 @@ export const registry: Readonly<Record<string, () => Promise<Module>>> = {
   datagen: () => import("./datagen/connector.ts"),
   file: () => import("./file/connector.ts"),
   "http-webhook": () => import("./http-webhook/connector.ts"),
+  "object-storage": () => import("./object-storage/connector.ts"),
   "postgres-cdc": () => import("./postgres-cdc/connector.ts"),
   rivven: () => import("./rivven/connector.ts"),
   stdout: () => import("./stdout/connector.ts"),

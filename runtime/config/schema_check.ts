@@ -109,6 +109,10 @@ export function checkPart<T>(document: YamlDocument, options: CheckOptions<T>): 
           hint: described,
         };
       case "invalid_value":
+        // A message of the schema's own knows more than that it is none of them.
+        if (!issue.message.startsWith("Invalid ")) {
+          return { message: wordsOf(issue.message), hint: described };
+        }
         return describeChoice(issue.values.map(String), label, path, value, described);
       case "invalid_union": {
         if (value === undefined) return { message: `Missing key ${label}`, hint: described };

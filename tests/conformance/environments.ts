@@ -15,6 +15,7 @@ import {
   type SinkEnvironment,
   type SourceEnvironment,
 } from "./environment.ts";
+import { localObjects } from "./object_storage_environment.ts";
 import { rivvenMessages, rivvenTopics } from "./rivven_environment.ts";
 import { webhook } from "./webhook_environment.ts";
 import { postgresSnapshot, postgresStream } from "./postgres_environment.ts";
@@ -49,6 +50,14 @@ export const sinkEnvironments: Readonly<Record<string, Environments<SinkEnvironm
   "http-webhook": {
     "a record a request": webhook({}),
     "arrays of records": webhook({ batch_size: 25 }),
+  },
+  "object-storage": {
+    "a folder": localObjects({}),
+    "folders by table and hour, compressed": localObjects({
+      prefix: "lake/{stream}",
+      partitioning: "hour",
+      compression: "gzip",
+    }),
   },
   rivven: { "a topic for each table": rivvenTopics },
   stdout: { "JSON lines": stdout },

@@ -50,7 +50,11 @@ const login = [[/config:\n(?! {6}host)/, `config:\n      ${LOGIN}\n`]] as const;
 
 const BLOCKS: readonly Block[] = [
   { name: "quick_start", flows: ["cdc_to_broker: postgres_db postgres-cdc → broker rivven"] },
-  { name: "object_storage", more: [SOURCE, pipeline("in", "events")], needs: ["object-storage"] },
+  {
+    name: "object_storage",
+    more: [SOURCE, pipeline("in", "events")],
+    flows: ["p: in datagen → events object-storage"],
+  },
   { name: "iceberg", more: [SOURCE, pipeline("in", "lakehouse")], needs: ["iceberg"] },
   {
     name: "transforms",
@@ -135,8 +139,12 @@ const BLOCKS: readonly Block[] = [
     more: [SOURCE, SINK, pipeline("in", "out")],
     flows: ["p: in datagen → out stdout"],
   },
-  { name: "s3_parquet", more: [SOURCE, pipeline("in", "s3")], needs: ["s3"] },
-  { name: "s3_compression", more: [SOURCE, pipeline("in", "s3")], needs: ["s3"] },
+  { name: "s3_parquet", more: [SOURCE, pipeline("in", "s3")], needs: ["parquet"] },
+  {
+    name: "s3_compression",
+    more: [SOURCE, pipeline("in", "s3")],
+    flows: ["p: in datagen → s3 object-storage"],
+  },
   { name: "distributed", more: [SOURCE, SINK, pipeline("in", "out")], needs: ["distributed"] },
   {
     name: "health",

@@ -1,0 +1,211 @@
+/** Objects in a bucket of S3, or of a store that speaks it. */
+import type { CheckReport, SinkContext } from "../../contract.ts";
+import { ConnectorError, reportError } from "../../../formats/data/errors.ts";
+import { joined, sizeOf } from "../bytes.ts";
+import type { ObjectStorageConfig } from "../connector.ts";
+import type { NewObject, ObjectStore } from "../object_store.ts";
+import { checkBucket } from "./check.ts";
+import type { S3Config } from "./config.ts";
+import { s3Error } from "./errors.ts";
+import { keySource } from "./keys.ts";
+import { type S3Answer, S3Requests } from "./requests.ts";
+import { elements, elementText, escaped } from "./xml.ts";
+
+/** Larger objects go in parts, several at a time. S3 takes parts of 5 MiB or more. */
+const SINGLE_BYTES = 16 << 20;
+const PART_BYTES = 8 << 20;
+const PARTS_AT_A_TIME = 3;
+/** How often an upload begins anew because another one was under way (409). */
+const MAX_CONFLICTS = 5;
+
+export function openStore(config: ObjectStorageConfig, context: SinkContext): S3Store {
+  const s3 = config.s3!;
+  const client = openClient(s3);
+  try {
+    const keys = keySource(s3, context.clock, client);
+    const requests = new S3Requests({ ...config, s3, bucket: config.bucket! }, context, keys, client);
+    return new S3Store(s3, config.bucket!, requests, context);
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+export class S3Store implements ObjectStore {
+  readonly #config: S3Config;
+  readonly #bucket: string;
+  readonly #requests: S3Requests;
+  readonly #context: Pick<SinkContext, "log" | "random">;
+  #cantClean = false;
+
+  constructor(
+    config: S3Config,
+    bucket: string,
+    requests: S3Requests,
+    context: Pick<SinkContext, "log" | "random">,
+  ) {
+    this.#config = config;
+    this.#bucket = bucket;
+    this.#requests = requests;
+    this.#context = context;
+  }
+
+  async create({ name, body, contentType }: NewObject): Promise<"created" | "exists"> {
+    const headers = { "Content-Type": contentType, ...this.#storageHeaders() };
+    const inParts = sizeOf(body) > SINGLE_BYTES;
+    for (let conflicts = 0;; conflicts++) {
+      const answer = inParts ? await this.#createInParts(name, body, headers) : await this.#requests.send({
+        method: "PUT",
+        name,
+        headers: { ...headers, "If-None-Match": "*" },
+        body: joined(body),
+      });
+      if (answer.status === 200 && answer.code === undefined) return "created";
+      // Also an answer to what we sent before, when that one's answer was lost.
+      if (answer.status === 412) return "exists";
+      // "Conditional writes": another request for this name is under way.
+      if (answer.code !== "ConditionalRequestConflict" || conflicts >= MAX_CONFLICTS) {
+        throw s3Error(`make ${this.#shown(name)}`, answer);
+      }
+    }
+  }
+
+  async sizeOf(name: string): Promise<number | undefined> {
+    const answer = await this.#requests.send({ method: "HEAD", name });
+    if (answer.status === 200) return Number(answer.headers.get("content-length") ?? 0);
+    if (answer.status === 404) return undefined;
+    throw s3Error(`look at ${this.#shown(name)}`, answer);
+  }
+
+  async cleanUp(name: string): Promise<void> {
+    if (this.#cantClean) return;
+    const answer = await this.#requests.send({ method: "GET", query: { uploads: "", prefix: name } });
+    if (answer.status !== 200) {
+      // What is left costs money and does no harm.
+      this.#cantClean = true;
+      return this.#context.log.warn(
+        `Parts that an interrupted upload may have left in bucket "${this.#bucket}" can't be looked for: ` +
+          `S3 answered ${answer.status} ${answer.code ?? ""}`.trimEnd(),
+        {
+          hint:
+            "Allow s3:ListBucketMultipartUploads, or give the bucket a lifecycle rule that aborts uploads",
+        },
+      );
+    }
+    for (const upload of elements(answer.text, "Upload")) {
+      const uploadId = elementText(upload, "UploadId");
+      if (elementText(upload, "Key") === name && uploadId) await this.#abort(name, uploadId);
+    }
+  }
+
+  async check(report: CheckReport): Promise<void> {
+    try {
+      await checkBucket(this, this.#requests, this.#bucket, this.#context.random, report);
+    } catch (error) {
+      const { message, hint } = reportError(error);
+      report({ name: "bucket", status: "failed", message, hint, blame: "environment" });
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#requests[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  /** Nobody sees the object before the last request, which makes it only when there is none of that name. */
+  async #createInParts(
+    name: string,
+    body: readonly Uint8Array[],
+    headers: Record<string, string>,
+  ): Promise<S3Answer> {
+    const begun = await this.#requests.send({ method: "POST", name, query: { uploads: "" }, headers });
+    const uploadId = elementText(begun.text, "UploadId");
+    if (begun.status !== 200 || uploadId === undefined) throw s3Error(`make ${this.#shown(name)}`, begun);
+    let isDone = false;
+    try {
+      const tags = await this.#sendParts(name, body, uploadId);
+      const list = tags.map((tag, i) =>
+        `<Part><PartNumber>${i + 1}</PartNumber><ETag>${escaped(tag)}</ETag></Part>`
+      );
+      const answer = await this.#requests.send({
+        method: "POST",
+        name,
+        query: { uploadId },
+        headers: { "If-None-Match": "*" },
+        body: new TextEncoder().encode(`<CompleteMultipartUpload>${list.join("")}</CompleteMultipartUpload>`),
+      });
+      // It was completed by a request whose answer was lost.
+      if (answer.code === "NoSuchUpload" && answer.isRepeated && await this.sizeOf(name) !== undefined) {
+        isDone = true;
+        return { ...answer, status: 200, code: undefined };
+      }
+      isDone = answer.status === 200 && answer.code === undefined;
+      return answer;
+    } finally {
+      if (!isDone) await this.#abort(name, uploadId).catch(() => {});
+    }
+  }
+
+  /** @returns the tag of each part */
+  async #sendParts(name: string, body: readonly Uint8Array[], uploadId: string): Promise<string[]> {
+    const size = sizeOf(body);
+    const tags: string[] = Array(Math.ceil(size / PART_BYTES));
+    let next = 0;
+    let hasFailed = false;
+    const run = async () => {
+      while (next < tags.length && !hasFailed) {
+        const i = next++;
+        const part = joined(body, i * PART_BYTES, Math.min(size, (i + 1) * PART_BYTES));
+        const query = { partNumber: String(i + 1), uploadId };
+        const answer = await this.#requests.send({ method: "PUT", name, query, body: part });
+        const tag = answer.headers.get("etag");
+        if (answer.status !== 200 || tag === null) {
+          hasFailed = true;
+          throw s3Error(`send part ${i + 1} of ${this.#shown(name)}`, answer);
+        }
+        tags[i] = tag;
+      }
+    };
+    const runs = await Promise.allSettled(Array.from({ length: PARTS_AT_A_TIME }, run));
+    for (const outcome of runs) if (outcome.status === "rejected") throw outcome.reason;
+    return tags;
+  }
+
+  async #abort(name: string, uploadId: string): Promise<void> {
+    await this.#requests.send({ method: "DELETE", name, query: { uploadId } });
+  }
+
+  #storageHeaders(): Record<string, string> {
+    const { storage_class, sse } = this.#config;
+    const headers: Record<string, string> = {};
+    if (storage_class) headers["x-amz-storage-class"] = storage_class;
+    if (!sse) return headers;
+    headers["x-amz-server-side-encryption"] =
+      { s3: "AES256", kms: "aws:kms", kms_dsse: "aws:kms:dsse" }[sse.type];
+    if (sse.kms_key_id) headers["x-amz-server-side-encryption-aws-kms-key-id"] = sse.kms_key_id;
+    if (sse.bucket_key_enabled !== undefined) {
+      headers["x-amz-server-side-encryption-bucket-key-enabled"] = String(sse.bucket_key_enabled);
+    }
+    return headers;
+  }
+
+  #shown(name: string): string {
+    return `"${name}" in bucket "${this.#bucket}"`;
+  }
+}
+
+function openClient({ ca_cert_path }: S3Config): Deno.HttpClient {
+  if (ca_cert_path === undefined) return Deno.createHttpClient({});
+  let certificate: string;
+  try {
+    certificate = Deno.readTextFileSync(ca_cert_path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    throw new ConnectorError(`Cannot use s3.ca_cert_path "${ca_cert_path}": it can't be read`, {
+      code: "config_s3_ca",
+      hint: "Name a PEM file that this user may read",
+      cause,
+    });
+  }
+  return Deno.createHttpClient({ caCerts: [certificate] });
+}
