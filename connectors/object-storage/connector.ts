@@ -126,6 +126,9 @@ const definition: ConnectorDefinition<ObjectStorageConfig> = defineConnector<Obj
     "over, so that after a crash no record is missing and none is there twice.",
   config,
   upgradeConfig,
+  foreignKeys: Object.fromEntries(
+    ["avro", "parquet", "gcs", "azure"].map((key) => [key, `"${key}" is not in this build yet; remove it`]),
+  ),
   completeConfig,
   permissions(config) {
     if (config.provider === "local") {
