@@ -72,8 +72,13 @@ function isoMicros(micros: bigint): string {
 
 /** Where a row goes: one of the formats. */
 export interface RowWriter {
-  /** @throws {RecordError} when a value does not fit its column */
-  write(row: Row): void;
+  /**
+   * False when the row was not taken, because a column of unknown type has got another one from earlier rows: it begins
+   * the next file.
+   *
+   * @throws {RecordError} when a value does not fit its column
+   */
+  write(row: Row): boolean | void;
   readonly bufferedBytes: number;
   end(): Promise<void>;
 }
@@ -116,7 +121,7 @@ export function beginRows(
           const row = rowOf(record, metadataColumns);
           if (row === undefined) continue;
           if (known && Object.keys(row).some((name) => !known.has(name))) return i;
-          writer.write(row);
+          if (writer.write(row) === false) return i;
         } catch (error) {
           if (!(error instanceof RecordError)) throw error;
           reject(i, error);

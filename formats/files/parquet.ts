@@ -1,0 +1,131 @@
+/**
+ * Parquet files: typed columns, compressed inside, one row group after the other, so that memory stays bounded whatever
+ * the size of the file. formats.ts loads this where a pipeline writes Parquet.
+ */
+import { ConnectorError, RecordError } from "../data/errors.ts";
+import type { Column, Row } from "../data/value.ts";
+import type { FileFormat } from "./file_format.ts";
+import type { ParquetCompression } from "./parquet_codecs.ts";
+import { type ParquetColumn, parquetColumn, sizeOf } from "./parquet_column.ts";
+import { ParquetFile } from "./parquet_file.ts";
+import { Misfit } from "./parquet_misfit.ts";
+import type { Cell } from "./parquet_type.ts";
+import { beginRows, type RowWriter } from "./rows.ts";
+
+export interface ParquetOptions {
+  readonly compression: ParquetCompression;
+  /** Rows of a row group. One that grows large is ended earlier. */
+  readonly rowGroupSize: number;
+  /** Smallest and largest value and number of NULLs of each column of a row group. */
+  readonly enableStatistics: boolean;
+  /** Bytes before compression. */
+  readonly dataPageSize: number;
+  /** Bytes of distinct values beyond which a column of a row group goes without a dictionary. */
+  readonly dictionaryPageSize: number;
+  /** A longer text or binary value, in bytes, is an error of its record. */
+  readonly maxStringSize: number;
+  readonly metadataColumns: boolean;
+}
+
+/** What options mean that a pipeline leaves out. */
+export const PARQUET_DEFAULTS: Omit<ParquetOptions, "metadataColumns"> = {
+  compression: "snappy",
+  rowGroupSize: 10_000,
+  enableStatistics: true,
+  dataPageSize: 1 << 20,
+  dictionaryPageSize: 1 << 20,
+  maxStringSize: 1 << 20,
+};
+
+/** The values of a row group take so much memory at most, and one row more. */
+const MAX_GROUP_BYTES = 16 << 20;
+
+export function parquetFormat(options: ParquetOptions): FileFormat {
+  return {
+    extension: ".parquet",
+    mediaType: "application/vnd.apache.parquet",
+    compressesOutside: false,
+    begin: (batch, i, out) =>
+      beginRows(batch, i, options, (columns, out) => new ParquetRows(options, columns, out), out),
+  };
+}
+
+class ParquetRows implements RowWriter {
+  readonly #options: ParquetOptions;
+  readonly #columns: readonly ParquetColumn[];
+  readonly #file: ParquetFile;
+  /** The row at hand: it joins its columns when all of them have taken it. */
+  readonly #row: Cell[] = [];
+  #rows = 0;
+  #bytes = 0;
+
+  constructor(options: ParquetOptions, columns: readonly Column[], out: (bytes: Uint8Array) => void) {
+    this.#options = options;
+    const names = new Set(columns.map(({ name }) => name));
+    if (names.size < columns.length) {
+      throw new ConnectorError("Cannot write a Parquet file: two columns have the same name", {
+        code: "schema_duplicate_column",
+        hint: "Rename one of them with a rename_field transform, or leave metadata_columns out",
+      });
+    }
+    this.#columns = columns.map((column) => parquetColumn(column, options));
+    this.#file = new ParquetFile(options, out);
+  }
+
+  get bufferedBytes(): number {
+    return this.#bytes;
+  }
+
+  write(row: Row): boolean {
+    const columns = this.#columns;
+    let present = 0;
+    let bytes = 0;
+    for (let i = 0; i < columns.length; i++) {
+      const { name } = columns[i];
+      const isPresent = Object.hasOwn(row, name);
+      if (isPresent) present++;
+      const cell = this.#take(columns[i], isPresent ? row[name] ?? null : null);
+      if (cell === undefined) return false;
+      this.#row[i] = cell;
+      bytes += sizeOf(cell);
+    }
+    if (columns.length === 0 || present < Object.keys(row).length) {
+      throw new RecordError("The row has other names than its stream has columns", {
+        code: "schema_columns",
+      });
+    }
+    for (let i = 0; i < columns.length; i++) columns[i].keep(this.#row[i]);
+    this.#rows++;
+    this.#bytes += bytes;
+    if (this.#rows >= this.#options.rowGroupSize || this.#bytes >= MAX_GROUP_BYTES) this.#flush();
+    return true;
+  }
+
+  #take(column: ParquetColumn, value: Row[string]): Cell | undefined {
+    try {
+      return column.take(value);
+    } catch (error) {
+      if (!(error instanceof Misfit)) throw error;
+      throw new RecordError(
+        `A Parquet file can't hold the value of column "${column.name}": ${error.message}`,
+        {
+          code: "serialization_parquet",
+        },
+      );
+    }
+  }
+
+  #flush(): void {
+    this.#file.writeGroup(this.#columns);
+    for (const column of this.#columns) column.clear();
+    this.#row.length = 0;
+    this.#rows = 0;
+    this.#bytes = 0;
+  }
+
+  end(): Promise<void> {
+    if (this.#rows > 0) this.#flush();
+    this.#file.end(this.#columns);
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,113 @@
+/** One Parquet file by way of the library: row groups as they fill up, the footer at the end. parquet.ts fills them. */
+// hyparquet-writer, not parquet-wasm: it writes 0.3 M rows of ten columns a second where the other writes 0.5 M, but in
+// half the memory (190 against 480 MB), without promises, and it knows the logical types UUID and JSON.
+import { ByteWriter, ParquetWriter, type SchemaElement } from "npm:hyparquet-writer@0.17.0";
+import { unconvertMinMax } from "npm:hyparquet-writer@0.17.0/src/unconvert.js";
+import { CODEC_OF, COMPRESSORS, type ParquetCompression } from "./parquet_codecs.ts";
+import type { ParquetColumn } from "./parquet_column.ts";
+
+export interface ParquetFileOptions {
+  readonly compression: ParquetCompression;
+  readonly enableStatistics: boolean;
+  readonly dataPageSize: number;
+  readonly dictionaryPageSize: number;
+}
+
+/** Bytes of a text that statistics keep, as the library's own default. */
+const STATISTICS_BYTES = 16;
+
+export class ParquetFile {
+  readonly #options: ParquetFileOptions;
+  readonly #out: (bytes: Uint8Array) => void;
+  #writer: ParquetWriter | undefined;
+  #schema: SchemaElement[] = [];
+
+  constructor(options: ParquetFileOptions, out: (bytes: Uint8Array) => void) {
+    this.#options = options;
+    this.#out = out;
+  }
+
+  /** Writes the cells that the columns have gathered. */
+  writeGroup(columns: readonly ParquetColumn[]): void {
+    const writer = this.#begin(columns);
+    const { dataPageSize: pageSize, dictionaryPageSize: dictionarySize } = this.#options;
+    const columnData = columns.map(({ name, cells }) => ({ name, data: cells as unknown[] }));
+    writer.write({ columnData, rowGroupSize: columnData[0].data.length, pageSize, dictionarySize });
+    this.#shortenStatistics(writer);
+  }
+
+  end(columns: readonly ParquetColumn[]): void {
+    const writer = this.#begin(columns);
+    // While it encodes, the library would take the texts for values to make JSON of.
+    for (const element of this.#schema) {
+      if (element.logical_type?.type === "JSON") element.converted_type = "JSON";
+    }
+    writer.finish();
+  }
+
+  /** The schema is known with the first row group: columns without a type have got one by then. */
+  #begin(columns: readonly ParquetColumn[]): ParquetWriter {
+    if (this.#writer) return this.#writer;
+    const { compression, enableStatistics } = this.#options;
+    this.#schema = [
+      { name: "schema", num_children: columns.length },
+      ...columns.flatMap((column) => column.elements()),
+    ];
+    return this.#writer = new ParquetWriter({
+      writer: new Pieces(this.#out),
+      schema: this.#schema,
+      codec: CODEC_OF[compression],
+      compressors: COMPRESSORS,
+      statistics: enableStatistics,
+      createdBy: "rivven-connect",
+    });
+  }
+
+  /**
+   * The library keeps the smallest and the largest text of each row group whole until the footer is written, so a file
+   * of long texts would take ever more memory. The first bytes of both are what it writes in the end.
+   */
+  #shortenStatistics(writer: ParquetWriter): void {
+    const leaves = this.#schema.filter(({ type }) => type !== undefined);
+    writer.row_groups.at(-1)?.columns.forEach(({ meta_data }, i) => {
+      const statistics = meta_data?.statistics;
+      const element = leaves[i];
+      if (!statistics || element.type !== "BYTE_ARRAY") return;
+      const { min_value: min, max_value: max } = statistics;
+      if (min === undefined || max === undefined) return;
+      const lower = unconvertMinMax(min, element, false, STATISTICS_BYTES);
+      const upper = unconvertMinMax(max, element, true, STATISTICS_BYTES);
+      // JSON has no useful order, and some long bytes have no short upper bound.
+      const isKept = element.logical_type?.type !== "JSON" && upper !== undefined &&
+        upper.length <= STATISTICS_BYTES;
+      statistics.min_value = isKept ? lower : undefined;
+      statistics.max_value = isKept ? upper : undefined;
+      if (isKept && isLonger(min)) statistics.is_min_value_exact = false;
+      if (isKept && isLonger(max)) statistics.is_max_value_exact = false;
+    });
+  }
+}
+
+function isLonger(value: unknown): boolean {
+  const bytes = value instanceof Uint8Array ? value : new TextEncoder().encode(String(value));
+  return bytes.length > STATISTICS_BYTES;
+}
+
+/** The library's buffer, emptied after each row group and at the end. */
+class Pieces extends ByteWriter {
+  readonly #out: (bytes: Uint8Array) => void;
+
+  constructor(out: (bytes: Uint8Array) => void) {
+    super();
+    this.#out = out;
+  }
+
+  flush(): void {
+    if (this.index > 0) this.#out(this.getBytes().slice());
+    this.index = 0;
+  }
+
+  override finish(): void {
+    this.flush();
+  }
+}
