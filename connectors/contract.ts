@@ -44,7 +44,11 @@ export interface ConnectorDefinition<Config = unknown> {
    * shows what comes out and the worker needs no right to what it came from. Must give the same for the same machine.
    * Secrets that it finds go to keys that are marked secret.
    */
-  readonly completeConfig?: (config: Record<string, unknown>, machine: Machine) => CompletedConfig;
+  readonly completeConfig?: (
+    config: Record<string, unknown>,
+    machine: Machine,
+    role: "source" | "sink",
+  ) => CompletedConfig;
   /**
    * Of connectors of a broker: the config with what the rest of the file says, where it says nothing itself. The plan
    * calls it for each worker, and shows what comes out.

@@ -12,6 +12,7 @@ export const implementations: Readonly<Record<string, Implementation>> = {
     source: () => import("./datagen/source.ts"),
   },
   file: {
+    source: () => import("./file/source.ts"),
     sink: () => import("./file/sink.ts"),
   },
   "http-webhook": {

@@ -3,6 +3,7 @@
  * record comes to be there exactly once is in file_set.ts.
  */
 import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
+import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Json } from "../../formats/data/value.ts";
 import { check } from "./check.ts";
@@ -12,6 +13,12 @@ import { hourOf, PathTemplate } from "./path_template.ts";
 
 /** Opens the sink: files are as the last commit left them when this resolves. */
 export async function openSink(config: FileConfig, context: SinkContext): Promise<Sink> {
+  if (config.format !== undefined && config.format !== "jsonl") {
+    throw new ConnectorError(`Sink "${context.name}" can't append to ${config.format} files`, {
+      code: "config_format",
+      hint: "Use format: jsonl",
+    });
+  }
   const template = new PathTemplate(config.path, context.flow);
   const { rotation, if_shortened: ifShortened } = config;
   const files = await FileSet.open({

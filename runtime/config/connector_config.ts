@@ -129,7 +129,7 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
       if (routesTables(definition)) own = withoutRouting(own);
       const upgraded = definition.upgradeConfig?.(own) ?? { config: own, notes: [] };
       const written = { ...upgraded.config, ...fixed };
-      const completed = definition.completeConfig?.(written, options.machine);
+      const completed = definition.completeConfig?.(written, options.machine, roleOf(entry));
       notes = [...upgraded.notes, ...(completed?.notes ?? [])];
       problems = completed?.problems ?? [];
       return prepared = completed?.config ?? written;
@@ -154,4 +154,8 @@ export function checkConnectorConfig(document: YamlDocument, options: ConnectorC
     report({ path: [...at, key], message, hint: `Remove it, or write connector: ${definition.type}` });
   }
   return config;
+}
+
+function roleOf(entry: Path): Role {
+  return entry[0] === "sources" ? "source" : "sink";
 }

@@ -8,6 +8,9 @@ import type { StdoutConfig } from "../../connectors/stdout/connector.ts";
 import { Output } from "../../connectors/stdout/output.ts";
 import { StdoutSink } from "../../connectors/stdout/sink.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { COMPRESSION_SUFFIX, Compressor } from "../../formats/files/compression.ts";
+import type { Compression } from "../../formats/files/formats.ts";
+import { fakeBatches } from "../fakes/records.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import {
   disposable,
@@ -35,6 +38,11 @@ export const sourceEnvironments: Readonly<Record<string, Environments<SourceEnvi
     }),
     "without end": datagen(500, true, { pattern: "metrics", batch_size: 50 }),
     "waiting for its rate": datagen(2, true, { events_per_second: 20 }, systemClock),
+  },
+  file: {
+    "two files": fileSource({ path: "in/*.jsonl", key: ["id"] }),
+    "a file that is followed": fileSource({ path: "in/*.jsonl", follow: true }),
+    "compressed files": fileSource({ path: "in/" }, "zstd"),
   },
   rivven: { "messages in a topic": rivvenMessages },
   "postgres-cdc": { "changes in a slot": postgresStream, "a snapshot": postgresSnapshot },
@@ -71,6 +79,33 @@ function datagen(
 ): () => Promise<SourceEnvironment> {
   const config = { seed: 42, deterministic: true, events_per_second: 0, ...keys };
   return () => Promise.resolve(disposable({ config, isEndless, records, clock }, () => Promise.resolve()));
+}
+
+/** Two files of changes, one of them in layout `rivven`. */
+function fileSource(
+  config: Record<string, unknown>,
+  compression: Compression = "none",
+): () => Promise<SourceEnvironment> {
+  return async () => {
+    const folder = await Deno.makeTempDir();
+    await Deno.mkdir(join(folder, "in"));
+    const layouts = { a: "standard", b: "rivven" } as const;
+    for (const [name, layout] of Object.entries(layouts)) {
+      const compressor = new Compressor(compression);
+      const batches = fakeBatches(3, 700, name === "a" ? 0 : 2100, { layout });
+      const pieces = batches.flatMap(({ bytes }) => compressor.push(bytes));
+      const path = join(folder, "in", `${name}.jsonl${COMPRESSION_SUFFIX[compression]}`);
+      for (const piece of [...pieces, ...compressor.end()]) {
+        await Deno.writeFile(path, piece, { append: true });
+      }
+    }
+    return disposable({
+      config: { ...config, path: join(folder, config.path as string) + (config.path === "in/" ? "/" : "") },
+      isEndless: config.follow === true,
+      records: 4200,
+      clock: systemClock,
+    }, () => Deno.remove(folder, { recursive: true }));
+  };
 }
 
 /** A temporary folder; reads all files below it, by name. */

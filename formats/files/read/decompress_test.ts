@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { seededRandom } from "../../../tests/fakes/context.ts";
-import { COMPRESSIONS, Compressor } from "../compression.ts";
+import { Compressor } from "../compression.ts";
+import { COMPRESSIONS } from "../formats.ts";
 import { decompressor } from "./decompress.ts";
 
 const KINDS = COMPRESSIONS.filter((kind) => kind !== "none");
