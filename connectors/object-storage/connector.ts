@@ -56,8 +56,8 @@ const config = z.strictObject({
   flush_interval_secs: z.number().min(0.1).max(3600).default(60).describe(
     "How long a record waits at most until its file is made, in seconds",
   ),
-  max_file_size_mb: z.number().min(0.01).max(100).default(64).describe(
-    "Files are made when one is this large, or all together are (1 MB = 1,048,576 bytes, compressed)",
+  max_file_size_mb: z.number().min(0.01).max(512).default(64).describe(
+    "Files are made when one is this large, or all together are; until then they are in memory (1 MB = 1,048,576 bytes, compressed)",
   ),
   file_naming: z.enum(["range", "legacy"]).default("range").describe(
     "`range`: by the records in the file, so that none is made twice. `legacy`: by the clock, as earlier versions did; then records may come twice after a crash",

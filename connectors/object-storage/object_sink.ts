@@ -10,6 +10,7 @@
 import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
 import type { Json } from "../../formats/data/value.ts";
 import { type IntendedFile, type Intent, IntentStore, type SavedFlush, savedFlush } from "./intent.ts";
+import { free } from "./bytes.ts";
 import { FileLayout, folderOf, type LayoutKeys, type Places } from "./layout.ts";
 import { legacyName, letters, type Naming, rangeName, uniqueName } from "./object_name.ts";
 import type { ObjectStore } from "./object_store.ts";
@@ -295,6 +296,7 @@ export class ObjectSink implements Sink {
     );
     if (outcome === "created") metrics.add("object_storage_bytes_total", bodyBytes);
     else log.info(`"${name}" is there already`, { records: file.records });
+    free(body);
   }
 }
 

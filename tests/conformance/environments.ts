@@ -18,7 +18,7 @@ import {
   type SinkEnvironment,
   type SourceEnvironment,
 } from "./environment.ts";
-import { localObjects } from "./object_storage_environment.ts";
+import { localObjects, s3Objects } from "./object_storage_environment.ts";
 import { rivvenMessages, rivvenTopics } from "./rivven_environment.ts";
 import { webhook } from "./webhook_environment.ts";
 import { postgresSnapshot, postgresStream } from "./postgres_environment.ts";
@@ -66,6 +66,7 @@ export const sinkEnvironments: Readonly<Record<string, Environments<SinkEnvironm
       partitioning: "hour",
       compression: "gzip",
     }),
+    "a bucket of versitygw": s3Objects({ prefix: "lake" }),
   },
   rivven: { "a topic for each table": rivvenTopics },
   stdout: { "JSON lines": stdout },

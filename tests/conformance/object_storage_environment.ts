@@ -1,6 +1,8 @@
 /** The other side of the `object-storage` sink: a folder, or a bucket of a real S3 server. */
 import { gunzipSync } from "node:zlib";
 import { join } from "node:path";
+import { systemClock } from "../../runtime/clock.ts";
+import { startVersitygw } from "../servers/versitygw.ts";
 import { disposable, type SinkEnvironment } from "./environment.ts";
 
 /** A folder. Files are read in the order of their names, which is the order of their records within a lane. */
@@ -28,4 +30,17 @@ function linesOf(path: string): string[] {
 function textLines(name: string, bytes: Uint8Array): string[] {
   const text = new TextDecoder().decode(name.endsWith(".gz") ? gunzipSync(bytes) : bytes);
   return text.split("\n").slice(0, -1);
+}
+
+/** A bucket of a real S3 server. */
+export function s3Objects(keys: Record<string, unknown>): () => Promise<SinkEnvironment> {
+  return async () => {
+    const server = await startVersitygw();
+    return disposable({
+      config: { bucket: server.bucket, s3: server.keys, ...keys },
+      clock: systemClock,
+      repeated: "twice" as const,
+      lines: () => Promise.resolve([...server.objects()].flatMap(([name, bytes]) => textLines(name, bytes))),
+    }, () => server[Symbol.asyncDispose]());
+  };
 }

@@ -33,7 +33,9 @@ export function completeS3(config: Keys, machine: Machine): CompletedConfig {
   }
   fill(s3, "region", env("AWS_REGION") ?? env("AWS_DEFAULT_REGION") ?? profile?.region);
   fill(s3, "endpoint", env("AWS_ENDPOINT_URL_S3") ?? env("AWS_ENDPOINT_URL") ?? profile?.endpoint_url);
-  fill(s3, "ca_cert_path", env("AWS_CA_BUNDLE") ?? profile?.ca_bundle);
+  if (!String(s3.endpoint).startsWith("http:")) {
+    fill(s3, "ca_cert_path", env("AWS_CA_BUNDLE") ?? profile?.ca_bundle);
+  }
   if (!hasIdentity(s3)) findKeys(s3, env, profile, named !== undefined);
   if (!hasIdentity(s3) && profile !== undefined) {
     const [key, why] = Object.entries(FOREIGN).find(([key]) => key in profile) ?? [];

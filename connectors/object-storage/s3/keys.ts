@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../contract.ts";
 import { ConnectorError } from "../../../formats/data/errors.ts";
+import type { Connections, Incoming } from "../exchange.ts";
 import { identityUrl } from "./address.ts";
 import type { S3Config } from "./config.ts";
 import { elementText } from "./xml.ts";
@@ -22,7 +23,7 @@ export interface S3KeySource {
 }
 
 /** @throws {ConnectorError} `auth_s3_no_keys` when the configuration has none */
-export function keySource(config: S3Config, clock: Clock, client: Deno.HttpClient): S3KeySource {
+export function keySource(config: S3Config, clock: Clock, connections: Connections): S3KeySource {
   const { anonymous, identity, access_key_id, secret_access_key, session_token } = config;
   const fixed = (keys: S3Keys | undefined): S3KeySource => ({
     current: () => Promise.resolve(keys),
@@ -36,7 +37,7 @@ export function keySource(config: S3Config, clock: Clock, client: Deno.HttpClien
       sessionToken: session_token,
     });
   }
-  if (identity !== undefined) return new GivenKeys(config, clock, client);
+  if (identity !== undefined) return new GivenKeys(config, clock, connections);
   throw new ConnectorError(
     "There are no keys for S3: neither in the configuration, nor in variables or a profile",
     {
@@ -48,6 +49,12 @@ export function keySource(config: S3Config, clock: Clock, client: Deno.HttpClien
   );
 }
 
+interface Asking {
+  readonly method?: "PUT" | "POST";
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
+
 /** Keys are fetched anew this long before they end. */
 const RENEW_EARLY_MS = 5 * 60_000;
 const TIMEOUT_MS = 10_000;
@@ -55,15 +62,15 @@ const TIMEOUT_MS = 10_000;
 class GivenKeys implements S3KeySource {
   readonly #config: S3Config;
   readonly #clock: Clock;
-  readonly #client: Deno.HttpClient;
+  readonly #connections: Connections;
   #keys: S3Keys | undefined;
   #endMs = 0;
   #fetching: Promise<S3Keys> | undefined;
 
-  constructor(config: S3Config, clock: Clock, client: Deno.HttpClient) {
+  constructor(config: S3Config, clock: Clock, connections: Connections) {
     this.#config = config;
     this.#clock = clock;
-    this.#client = client;
+    this.#connections = connections;
   }
 
   async current(signal: AbortSignal): Promise<S3Keys> {
@@ -150,7 +157,8 @@ class GivenKeys implements S3KeySource {
       RoleSessionName: "rivven-connect",
       WebIdentityToken: this.#read(identity_token_path),
     });
-    const xml = await this.#ask(url, signal, { method: "POST", body });
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const xml = await this.#ask(url, signal, { method: "POST", headers, body: body.toString() });
     return {
       AccessKeyId: elementText(xml, "AccessKeyId"),
       SecretAccessKey: elementText(xml, "SecretAccessKey"),
@@ -173,14 +181,16 @@ class GivenKeys implements S3KeySource {
     }
   }
 
-  async #ask(url: URL, signal: AbortSignal, init: RequestInit): Promise<string> {
-    let response: Response;
-    let text: string;
+  async #ask(url: URL, signal: AbortSignal, asking: Asking): Promise<string> {
+    const { method = "GET", headers = {}, body = "" } = asking;
+    let answer: Incoming;
     try {
+      const bytes = body === "" ? [] : [new TextEncoder().encode(body)];
       const timeout = AbortSignal.timeout(TIMEOUT_MS);
-      signal = AbortSignal.any([signal, timeout]);
-      response = await fetch(url, { ...init, redirect: "manual", client: this.#client, signal });
-      text = await response.text();
+      answer = await this.#connections.exchange(
+        { method, url, headers, body: bytes },
+        AbortSignal.any([signal, timeout]),
+      );
     } catch (cause) {
       if (cause instanceof Deno.errors.NotCapable) throw cause;
       throw new ConnectorError(`Cannot get keys for S3 from ${url.origin}: no answer`, {
@@ -189,8 +199,8 @@ class GivenKeys implements S3KeySource {
         cause,
       });
     }
-    if (!response.ok) throw this.#refused(url, String(response.status));
-    return text;
+    if (answer.status !== 200) throw this.#refused(url, String(answer.status));
+    return answer.text;
   }
 
   #refused(url: URL, answer: string): ConnectorError {

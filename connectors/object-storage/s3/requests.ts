@@ -8,6 +8,7 @@ import { AwsV4Signer } from "npm:aws4fetch@1.0.20";
 import type { ConnectorContext } from "../../contract.ts";
 import { ConnectorError } from "../../../formats/data/errors.ts";
 import type { ObjectStorageConfig } from "../connector.ts";
+import type { Connections } from "../exchange.ts";
 import { bucketUrl } from "./address.ts";
 import type { S3Config } from "./config.ts";
 import type { S3Keys, S3KeySource } from "./keys.ts";
@@ -19,7 +20,7 @@ export interface S3Request {
   readonly name?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly body?: readonly Uint8Array[];
 }
 
 export interface S3Answer {
@@ -63,7 +64,7 @@ export class S3Requests implements Disposable {
   readonly #context: Context;
   readonly #url: URL;
   readonly #keys: S3KeySource;
-  readonly #client: Deno.HttpClient;
+  readonly #connections: Connections;
   readonly #closing = new AbortController();
   readonly #signingKeys = new Map<string, ArrayBuffer>();
   /** The server's clock minus ours. */
@@ -73,13 +74,13 @@ export class S3Requests implements Disposable {
     config: S3RequestsConfig,
     context: Context,
     keys: S3KeySource,
-    client: Deno.HttpClient,
+    connections: Connections,
   ) {
     this.#config = config;
     this.#context = context;
     this.#url = bucketUrl(config.s3, config.bucket);
     this.#keys = keys;
-    this.#client = client;
+    this.#connections = connections;
   }
 
   /** Without a name at its end. */
@@ -118,7 +119,7 @@ export class S3Requests implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closing.abort();
-    this.#client.close();
+    this.#connections[Symbol.dispose]();
   }
 
   async #attempt(request: S3Request, isRepeated: boolean): Promise<S3Answer | Failed> {
@@ -129,22 +130,14 @@ export class S3Requests implements Disposable {
     const init = await this.#signed(url, request, keys);
     const timeout = AbortSignal.timeout(this.#config.request_timeout_secs * 1000);
     try {
-      const response = await fetch(init.url, {
-        method: request.method,
-        headers: init.headers,
-        body: request.body,
-        redirect: "manual",
-        client: this.#client,
-        signal: AbortSignal.any([this.#closing.signal, timeout]),
-      });
-      // Read to its end, so that the connection serves the next request.
-      const text = await response.text();
-      const { status, headers } = response;
+      const answer = await this.#connections.exchange(
+        { method: request.method, ...init, body: request.body },
+        AbortSignal.any([this.#closing.signal, timeout]),
+      );
+      const { status, headers, text } = answer;
       const isError = status >= 300 || text.includes("<Error>");
       return {
-        status,
-        headers,
-        text,
+        ...answer,
         code: isError ? elementText(text, "Code") : undefined,
         region: headers.get("x-amz-bucket-region") ?? (isError ? elementText(text, "Region") : undefined),
         isRepeated,
@@ -152,7 +145,12 @@ export class S3Requests implements Disposable {
     } catch (cause) {
       this.#throwIfClosed();
       if (cause instanceof Deno.errors.NotCapable) throw cause;
-      return { reason: reasonOf(cause, this.#config.request_timeout_secs), cause };
+      const reason = timeout.aborted
+        ? `no answer within ${this.#config.request_timeout_secs} s`
+        : cause instanceof Error
+        ? cause.message
+        : String(cause);
+      return { reason, cause };
     }
   }
 
@@ -160,13 +158,15 @@ export class S3Requests implements Disposable {
   async #signed(url: URL, { method, headers, body }: S3Request, keys: S3Keys | undefined) {
     const own = { ...headers };
     if (body) {
-      const hash = createHash("sha256").update(body).digest();
+      const sum = createHash("sha256");
+      for (const piece of body) sum.update(piece);
+      const hash = sum.digest();
       own["x-amz-content-sha256"] = hash.toString("hex");
       if (method === "PUT" && !url.searchParams.has("uploadId")) {
         own["x-amz-checksum-sha256"] = hash.toString("base64");
       }
     } else own["x-amz-content-sha256"] = EMPTY_HASH;
-    if (!keys) return { url: url.href, headers: new Headers(own) };
+    if (!keys) return { url, headers: own };
     const nowMs = Number(this.#context.clock.nowMicros() / 1000n) + this.#skewMs;
     const signer = new AwsV4Signer({
       method,
@@ -181,7 +181,7 @@ export class S3Requests implements Disposable {
     const signed = await signer.sign();
     // One key a day and region.
     if (this.#signingKeys.size > 16) this.#signingKeys.clear();
-    return { url: signed.url.href, headers: signed.headers };
+    return { url: signed.url, headers: Object.fromEntries(signed.headers) };
   }
 
   /** Goes by the server's clock where ours is off. False: that is not what was wrong. */
@@ -239,12 +239,4 @@ function encoded(segment: string): string {
     /[!'()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   );
-}
-
-function reasonOf(error: unknown, timeoutSecs: number): string {
-  if (error instanceof DOMException && error.name === "TimeoutError") {
-    return `no answer within ${timeoutSecs} s`;
-  }
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }

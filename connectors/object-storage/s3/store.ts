@@ -1,9 +1,10 @@
 /** Objects in a bucket of S3, or of a store that speaks it. */
 import type { CheckReport, SinkContext } from "../../contract.ts";
 import { ConnectorError, reportError } from "../../../formats/data/errors.ts";
-import { joined, sizeOf } from "../bytes.ts";
+import { sizeOf, slice } from "../bytes.ts";
 import type { ObjectStorageConfig } from "../connector.ts";
 import type { NewObject, ObjectStore } from "../object_store.ts";
+import { Connections } from "../exchange.ts";
 import { checkBucket } from "./check.ts";
 import type { S3Config } from "./config.ts";
 import { s3Error } from "./errors.ts";
@@ -20,15 +21,10 @@ const MAX_CONFLICTS = 5;
 
 export function openStore(config: ObjectStorageConfig, context: SinkContext): S3Store {
   const s3 = config.s3!;
-  const client = openClient(s3);
-  try {
-    const keys = keySource(s3, context.clock, client);
-    const requests = new S3Requests({ ...config, s3, bucket: config.bucket! }, context, keys, client);
-    return new S3Store(s3, config.bucket!, requests, context);
-  } catch (error) {
-    client.close();
-    throw error;
-  }
+  const connections = openConnections(s3);
+  const keys = keySource(s3, context.clock, connections);
+  const requests = new S3Requests({ ...config, s3, bucket: config.bucket! }, context, keys, connections);
+  return new S3Store(s3, config.bucket!, requests, context);
 }
 
 export class S3Store implements ObjectStore {
@@ -58,7 +54,7 @@ export class S3Store implements ObjectStore {
         method: "PUT",
         name,
         headers: { ...headers, "If-None-Match": "*" },
-        body: joined(body),
+        body,
       });
       if (answer.status === 200 && answer.code === undefined) return "created";
       // Also an answer to what we sent before, when that one's answer was lost.
@@ -132,7 +128,9 @@ export class S3Store implements ObjectStore {
         name,
         query: { uploadId },
         headers: { "If-None-Match": "*" },
-        body: new TextEncoder().encode(`<CompleteMultipartUpload>${list.join("")}</CompleteMultipartUpload>`),
+        body: [
+          new TextEncoder().encode(`<CompleteMultipartUpload>${list.join("")}</CompleteMultipartUpload>`),
+        ],
       });
       // It was completed by a request whose answer was lost.
       if (answer.code === "NoSuchUpload" && answer.isRepeated && await this.sizeOf(name) !== undefined) {
@@ -155,7 +153,7 @@ export class S3Store implements ObjectStore {
     const run = async () => {
       while (next < tags.length && !hasFailed) {
         const i = next++;
-        const part = joined(body, i * PART_BYTES, Math.min(size, (i + 1) * PART_BYTES));
+        const part = slice(body, i * PART_BYTES, (i + 1) * PART_BYTES);
         const query = { partNumber: String(i + 1), uploadId };
         const answer = await this.#requests.send({ method: "PUT", name, query, body: part });
         const tag = answer.headers.get("etag");
@@ -194,11 +192,11 @@ export class S3Store implements ObjectStore {
   }
 }
 
-function openClient({ ca_cert_path }: S3Config): Deno.HttpClient {
-  if (ca_cert_path === undefined) return Deno.createHttpClient({});
-  let certificate: string;
+/** @throws {ConnectorError} when the CA can't be read */
+function openConnections({ ca_cert_path }: S3Config): Connections {
+  if (ca_cert_path === undefined) return new Connections();
   try {
-    certificate = Deno.readTextFileSync(ca_cert_path);
+    return new Connections({ ca: Deno.readTextFileSync(ca_cert_path) });
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) throw cause;
     throw new ConnectorError(`Cannot use s3.ca_cert_path "${ca_cert_path}": it can't be read`, {
@@ -207,5 +205,4 @@ function openClient({ ca_cert_path }: S3Config): Deno.HttpClient {
       cause,
     });
   }
-  return Deno.createHttpClient({ caCerts: [certificate] });
 }
