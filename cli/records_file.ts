@@ -72,7 +72,8 @@ function recordsOfYaml(file: string, text: string): readonly DataRecord[] {
 }
 
 function recordOf(line: Value, n: number, name: string, streams: Map<string, Stream>): DataRecord {
-  const value = isRow(line) && isRow(line.payload) && isRow(line.schema) ? line.payload : line;
+  const isFull = isRow(line) && isRow(line.payload) && (isRow(line.schema) || line.schema === null);
+  const value = isFull ? line.payload : line;
   const order = `0/${String(n).padStart(16, "0")}`;
   const stream = (own: Partial<Stream>): Stream => {
     const id = JSON.stringify([own.name, own.namespace, own.database, own.payload]);

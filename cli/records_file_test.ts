@@ -25,6 +25,9 @@ Deno.test("lines that sinks have written are the changes again, in every layout 
     }
     assert.equal(records[0].stream, records[2].stream, "records of a table share a stream");
   }
+  const [untyped] = given.map((record) => ({ ...record, stream: { ...record.stream, columns: undefined } }));
+  const [full] = recordsOf("x.jsonl", linesOf(fakeBatch([untyped], { layout: "full" }))[0]);
+  assert.deepEqual([full.operation, full.stream.name], ["snapshot", "orders"]);
   const [first] = recordsOf("x.jsonl", linesOf(fakeBatch(given, { layout: "standard" }))[0]);
   assert.equal(first.timeMicros, given[0].timeMicros);
   assert.equal(first.order, given[0].order);

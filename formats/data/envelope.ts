@@ -3,10 +3,10 @@
  * so that rows are written once, straight into their place. batch_writer.ts calls the frames.
  */
 import type { Origin } from "./batch_data.ts";
+import { envelopeSchema } from "./connect_schema.ts";
 import { type Member, splitMembers } from "./members.ts";
 import { type Operation, OPERATIONS } from "./record.ts";
 import { type Stream } from "./stream.ts";
-import { type Column, type ColumnType } from "./value.ts";
 
 /**
  * `standard`: Debezium's envelope. `rivven`: the SourceEvent of earlier versions. `cdc_event`: the CdcEvent of 0.0.8.
@@ -305,14 +305,15 @@ function cdcTransaction(own: Uint8Array): Uint8Array {
   return bytes(id === undefined ? "" : `,"transaction":{"id":${id},"lsn":${lsn}`);
 }
 
-/** `standard` inside Kafka Connect's `{schema, payload}` (Kafka Connect JsonConverter with schemas.enable). */
+/** `standard` inside `{schema, payload}`, as Kafka Connect's JsonConverter has it with schemas.enable. */
 const full: Frame = {
   holds: () => true,
   open(writer) {
     writer.literal(
       writer.perStream(
         "full",
-        (stream) => bytes(`{"schema":${JSON.stringify(envelopeSchema(stream))},"payload":`),
+        (stream, operation) =>
+          bytes(`{"schema":${JSON.stringify(envelopeSchema(stream, operation))},"payload":`),
       ),
     );
     standard.open(writer);
@@ -349,71 +350,6 @@ export function commonSource(
       timeMicros * 1000n
     },"snapshot":"${snapshot}",` +
     `"db":${JSON.stringify(stream.database ?? "")},${schema}"table":${JSON.stringify(stream.name)}`;
-}
-
-interface ConnectSchema {
-  type: string;
-  optional: boolean;
-  name?: string;
-  field?: string;
-  items?: ConnectSchema;
-  values?: ConnectSchema;
-  keys?: ConnectSchema;
-  fields?: ConnectSchema[];
-}
-
-function envelopeSchema(stream: Stream): ConnectSchema {
-  const row = (field: string): ConnectSchema => ({
-    type: "struct",
-    optional: true,
-    field,
-    fields: (stream.columns ?? []).map(fieldSchema),
-  });
-  const name = [stream.database, stream.namespace, stream.name, "Envelope"].filter(Boolean).join(".");
-  return {
-    type: "struct",
-    optional: false,
-    name,
-    fields: [
-      row("before"),
-      row("after"),
-      { type: "string", optional: false, field: "op" },
-      { type: "int64", optional: true, field: "ts_ms" },
-    ],
-  };
-}
-
-function fieldSchema({ name, type, nullable }: Column): ConnectSchema {
-  return { ...connectSchema(type), optional: nullable, field: name };
-}
-
-function connectSchema(type: ColumnType): ConnectSchema {
-  switch (type.kind) {
-    case "boolean":
-    case "int16":
-    case "int32":
-    case "int64":
-      return { type: type.kind, optional: true };
-    case "uint64":
-      return { type: "int64", optional: true };
-    case "float32":
-      return { type: "float", optional: true };
-    case "float64":
-      return { type: "double", optional: true };
-    case "array":
-      return { type: "array", optional: true, items: connectSchema(type.items) };
-    case "map":
-      return {
-        type: "map",
-        optional: true,
-        keys: { type: "string", optional: false },
-        values: connectSchema(type.values),
-      };
-    case "struct":
-      return { type: "struct", optional: true, fields: type.fields.map(fieldSchema) };
-    default:
-      return { type: "string", optional: true };
-  }
 }
 
 /** Index of an operation in OPERATIONS, as batches store it. */

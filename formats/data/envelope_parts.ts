@@ -61,7 +61,7 @@ const decoder = new TextDecoder();
 /** @param json the value's bytes, valid JSON; `parsed` is what they say. Undefined when it is none of the layouts */
 export function recognise(json: Uint8Array, parsed: unknown): Recognised | undefined {
   if (!isObject(parsed)) return undefined;
-  if (isObject(parsed.schema) && isObject(parsed.payload)) {
+  if (isObject(parsed.payload) && (isObject(parsed.schema) || parsed.schema === null)) {
     const [start] = memberSpans(json).get("payload")!;
     return standard(json, start, parsed.payload);
   }

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { fakeRecord, linesOf, ORDERS } from "../../tests/fakes/records.ts";
 import { batchFromRecords, orderText } from "./batch.ts";
 import { type Layout, LAYOUTS, rfc3339 } from "./envelope.ts";
+import { recognise } from "./envelope_parts.ts";
 import { type DataRecord, type Operation, OPERATIONS } from "./record.ts";
-import type { Row } from "./value.ts";
+import type { Stream } from "./stream.ts";
+import type { ColumnType, Row } from "./value.ts";
 
 /** The lines that records are written as, read a tenth of a second after they happened. */
 function written(layout: Layout, records: readonly DataRecord[]): string[] {
@@ -181,6 +183,56 @@ Deno.test("full: the standard envelope beside the schema that Kafka Connect read
       { type: "string", optional: true, field: "total" },
     ]);
   }
+});
+
+Deno.test("full: a schema declares what JSON has, and there is none where that can't be known", () => {
+  const columnsOf = (operation: Operation, columns: Stream["columns"], more: Partial<Stream> = {}) => {
+    const row = columns && { after: { id: 7n } };
+    const stream = { ...ORDERS, columns, ...more };
+    const [line] = written("full", [change(operation, { stream, ...row })]);
+    const { schema, payload } = JSON.parse(line);
+    assert.equal(payload.source.table, "orders");
+    return schema && schema.fields.map(({ fields }: { fields?: unknown[] }) => fields).slice(0, 2);
+  };
+  const id = { name: "id", type: { kind: "int64" }, nullable: false } as const;
+  const note = { name: "note", type: { kind: "string" }, nullable: false } as const;
+  const of = (name: string, type: ColumnType) => ({ name, type, nullable: true });
+  assert.deepEqual(columnsOf("insert", [id, note, of("raw", { kind: "bytes" }), of("u", { kind: "uuid" })]), [
+    [
+      { type: "int64", optional: true, field: "id" },
+      { type: "string", optional: true, field: "note" },
+      { type: "bytes", optional: true, field: "raw" },
+      { type: "string", optional: true, name: "io.debezium.data.Uuid", version: 1, field: "u" },
+    ],
+    [
+      { type: "int64", optional: false, field: "id" },
+      { type: "string", optional: true, field: "note" },
+      { type: "bytes", optional: true, field: "raw" },
+      { type: "string", optional: true, name: "io.debezium.data.Uuid", version: 1, field: "u" },
+    ],
+  ]);
+  const json: ColumnType = { kind: "json" };
+  const many: ColumnType[] = [
+    json,
+    { kind: "unknown" },
+    { kind: "array", items: json },
+    { kind: "map", values: json },
+    { kind: "struct", fields: [of("x", { kind: "array", items: { kind: "unknown" } })] },
+  ];
+  for (const type of many) assert.equal(columnsOf("insert", [id, of("c", type)]), null, JSON.stringify(type));
+  assert.equal(columnsOf("delete", undefined), null);
+  assert.equal(columnsOf("message", [id]), null);
+});
+
+Deno.test("full: a record that has no schema is the record again when it is read back", () => {
+  const stream = { ...ORDERS, columns: undefined };
+  const [line] = written("full", [change("update", { stream, before: OLD, after: NEW })]);
+  const json = new TextEncoder().encode(line);
+  const found = recognise(json, JSON.parse(line))!;
+  const part = (span: readonly [number, number] | undefined) =>
+    new TextDecoder().decode(json.slice(...span!));
+  assert.deepEqual([found.operation, found.name], ["update", "orders"]);
+  assert.deepEqual([part(found.before), part(found.after)], [OLD_TEXT, NEW_TEXT]);
 });
 
 Deno.test("a tombstone has no text in any layout, but its key and its place", () => {
