@@ -44,10 +44,12 @@ export async function startHttpProxy(target: number | undefined, fault?: FindFau
 export class HttpProxy implements AsyncDisposable {
   readonly seen: SeenRequest[] = [];
   fault: FindFault = () => undefined;
+  /** True: the server sees the proxy's address as its own, for requests that are signed with it. */
+  passesHost = false;
   readonly #server: Server;
   readonly #target: number | undefined;
   readonly #sockets = new Set<Socket>();
-  readonly #client = Deno.createHttpClient({});
+  readonly #client = Deno.createHttpClient({ allowHost: true });
 
   /** Use startHttpProxy(). */
   constructor(server: Server, target: number | undefined) {
@@ -90,7 +92,8 @@ export class HttpProxy implements AsyncDisposable {
     }
     if (this.#target === undefined) return reply(socket, request.method, 404, {}, new Uint8Array());
     const headers = new Headers(request.headers);
-    for (const name of ["host", "content-length", "connection", "accept-encoding"]) headers.delete(name);
+    for (const name of ["content-length", "connection", "accept-encoding"]) headers.delete(name);
+    if (!this.passesHost) headers.delete("host");
     const response = await fetch(`http://127.0.0.1:${this.#target}${request.path}`, {
       method: request.method,
       headers,

@@ -116,7 +116,7 @@ export class S3Store implements ObjectStore {
   ): Promise<S3Answer> {
     const begun = await this.#requests.send({ method: "POST", name, query: { uploads: "" }, headers });
     const uploadId = elementText(begun.text, "UploadId");
-    if (begun.status !== 200 || uploadId === undefined) throw s3Error(`make ${this.#shown(name)}`, begun);
+    if (begun.status !== 200 || uploadId === undefined) return begun;
     let isDone = false;
     try {
       const tags = await this.#sendParts(name, body, uploadId);
@@ -141,6 +141,8 @@ export class S3Store implements ObjectStore {
       return answer;
     } finally {
       if (!isDone) await this.#abort(name, uploadId).catch(() => {});
+      // The upload whose beginning got no answer.
+      if (begun.isRepeated) await this.cleanUp(name).catch(() => {});
     }
   }
 
