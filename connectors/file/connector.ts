@@ -1,5 +1,6 @@
 /** What the `file` connector is: records appended to local files, exactly once, and files read as records. */
 import { z } from "zod";
+import { COLUMN_TYPE_NAMES, parseColumnType } from "../../formats/data/column_type.ts";
 import { LAYOUTS } from "../../formats/data/envelope.ts";
 import { OPERATIONS } from "../../formats/data/record.ts";
 import { type CompletedConfig, type ConnectorDefinition, defineConnector } from "../contract.ts";
@@ -24,6 +25,12 @@ const SOURCE_KEYS = [
   "max_line_bytes",
   "poll_interval_ms",
 ];
+
+const columnType = z.string().superRefine((text, context) => {
+  if (parseColumnType(text)) return;
+  const message = `"${text}" is no type: write one of ${COLUMN_TYPE_NAMES}`;
+  context.addIssue({ code: "custom", message, input: text });
+});
 
 const oneCharacter = z.string().refine((text) => /^[\x20-\x7e\t]$/.test(text), {
   message: "Give one character, of ASCII",
@@ -94,7 +101,7 @@ const config = z.strictObject({
     null_value: z.string().optional().describe(
       "The cell without quotes that is NULL; without it the empty one",
     ),
-    types: z.record(z.string(), z.string()).optional().describe(
+    types: z.record(z.string(), columnType).optional().describe(
       "Types of columns by name, as in {id: int64, total: 'decimal(12,2)', at: timestamptz}; the others are text",
     ),
   }).optional().describe("Source: how csv and tsv files are written"),

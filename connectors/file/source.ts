@@ -7,14 +7,15 @@ import { batchFromData, orderText } from "../../formats/data/batch.ts";
 import type { BatchWriter } from "../../formats/data/batch_writer.ts";
 import { Streams } from "../../formats/data/envelope_reader.ts";
 import { ConnectorError, RecordError } from "../../formats/data/errors.ts";
+import { StructureError } from "../../formats/files/read/json_values.ts";
 import { GROUP } from "../../formats/files/read/text_reader.ts";
 import type { Batch, CheckReport, DiscoveredStream, Position, Source, SourceContext } from "../contract.ts";
 import type { FileConfig } from "./connector.ts";
 import { hasPlace, lineEndBefore, OpenText, wholeCheck } from "./open_text.ts";
-import { textReaderOf } from "./source_readers.ts";
+import { openText } from "./source_readers.ts";
 import { checkSource, discoverStreams } from "./source_check.ts";
 import { type SourceConfig, sourceConfig } from "./source_config.ts";
-import { FileFinder, type FoundFile, unknownFormat } from "./source_files.ts";
+import { FileFinder, type FoundFile } from "./source_files.ts";
 import { ALL, type FileState, lowestPosition, Progress } from "./source_position.ts";
 import { sourcePathProblem } from "./source_path.ts";
 
@@ -149,10 +150,9 @@ class Reading implements Disposable {
 
   /** What a file has that was not read. */
   async *#file(file: FoundFile): AsyncGenerator<Batch> {
-    if (file.kind.format === undefined) throw unknownFormat(file.path);
     let open: OpenText | undefined;
     try {
-      open = this.#openText(file);
+      open = await this.#openText(file);
     } catch (error) {
       // It went away since it was found.
       if (error instanceof Error && error.cause instanceof Deno.errors.NotFound) return;
@@ -207,6 +207,7 @@ class Reading implements Disposable {
       if (!reader.next(isEnd)) return false;
       reader.write(writer);
     } catch (error) {
+      if (error instanceof StructureError) throw brokenFile(file, reader.offset, error);
       if (!(error instanceof RecordError)) throw error;
       writer.rollback(before);
       this.#rejected++;
@@ -229,25 +230,26 @@ class Reading implements Disposable {
   }
 
   /** The file, ready to be read on; undefined where nothing has come since. */
-  #openText(file: FoundFile): OpenText | undefined {
+  async #openText(file: FoundFile): Promise<OpenText | undefined> {
     const open = this.#open.get(file.id);
     if (open) {
       const { size } = open.stat();
       if (size === open.diskOffset) return undefined;
       if (size > open.diskOffset && open.hasPlace()) return this.#touched(open);
       this.#close(open);
-      return this.#openAt(file, this.#again(file, open.state));
+      return await this.#openAt(file, this.#again(file, open.state));
     }
     const known = this.#progress.files.get(file.id);
-    if (!known) return this.#openAt(file, newState(file, 0, 0));
+    if (!known) return await this.#openAt(file, newState(file, 0, 0));
     if (known.offset === ALL || known.check === wholeCheck(file.size)) return undefined;
-    if (file.kind.compression !== "none") return this.#openAt(file, known);
-    if (!hasPlace(file.path, known)) return this.#openAt(file, this.#again(file, known));
-    return known.offset === file.size ? undefined : this.#openAt(file, known);
+    if (file.kind.compression !== "none") return await this.#openAt(file, known);
+    if (!hasPlace(file.path, known)) return await this.#openAt(file, this.#again(file, known));
+    return known.offset === file.size ? undefined : await this.#openAt(file, known);
   }
 
-  #openAt(file: FoundFile, state: FileState): OpenText {
-    const open = OpenText.open(file, state, textReaderOf(file, this.#config, this.#streams));
+  async #openAt(file: FoundFile, state: FileState): Promise<OpenText | undefined> {
+    const open = await openText(file, state, this.#config, this.#streams);
+    if (!open) return undefined;
     this.#open.set(file.id, open);
     for (const oldest of this.#open.values()) {
       if (this.#open.size <= MAX_OPEN) break;
@@ -320,6 +322,13 @@ class Reading implements Disposable {
     }
     return unlisted;
   }
+}
+
+function brokenFile({ path }: FoundFile, offset: number, { message }: StructureError): ConnectorError {
+  return new ConnectorError(`Cannot read "${path}" on at byte ${offset}: ${message}`, {
+    code: "serialization_json",
+    hint: "Mend the file, or take it out of the path: what lies before was read",
+  });
 }
 
 function newState({ name, id }: FoundFile, pass: number, offset: number): FileState {

@@ -4,10 +4,10 @@ import { Streams } from "../../formats/data/envelope_reader.ts";
 import { RecordError, reportError } from "../../formats/data/errors.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import type { CheckReport, DiscoveredStream, SourceContext } from "../contract.ts";
-import { openFile, OpenText } from "./open_text.ts";
+import { openFile } from "./open_text.ts";
 import type { SourceConfig } from "./source_config.ts";
 import { type FileFinder, type FoundFile, unknownFormat } from "./source_files.ts";
-import { textReaderOf } from "./source_readers.ts";
+import { openText } from "./source_readers.ts";
 
 /** Files whose beginning is looked at. */
 const MAX_LOOKS = 100;
@@ -78,7 +78,8 @@ async function streamsIn(
 ): Promise<readonly Stream[]> {
   const writer: BatchWriter = context.batchWriter({ maxRecords: MAX_RECORDS });
   const start = { name: file.name, id: file.id, pass: 0, offset: 0, count: 0, check: "" };
-  using open = OpenText.open(file, start, textReaderOf(file, config, new Streams()));
+  using open = await openText(file, start, config, new Streams());
+  if (!open) return [];
   const { reader } = open;
   for (let isEnd = false; !writer.isFull;) {
     const before = writer.length;

@@ -328,3 +328,69 @@ Deno.test("check says what would be read, and what is wrong", async () => {
   assert.deepEqual(await check({ path: "c/*", follow: true }), ['warning: "/c/*" selects no file']);
   await assert.rejects(place.read({ path: "*" }), { code: "config_format" });
 });
+
+Deno.test("csv, tsv and json files are read on from any position, compressed or not", async () => {
+  await using place = new SourceFolder();
+  const lines = Array.from(
+    { length: 60 },
+    (_, i) => `${i},"say ""${i}""\nand ${i}",${i % 3 === 0 ? "" : i}.5`,
+  );
+  const csv = `id,text,total\n${lines.join("\n")}\n`;
+  const expected = lines.map((_, i) => ({
+    id: BigInt(i),
+    text: `say "${i}"\nand ${i}`,
+    total: i % 3 === 0 ? ".5" : `${i}.5`,
+  }));
+  const json = JSON.stringify(
+    Array.from({ length: 60 }, (_, i) => ({ n: i, nested: [{ "]": i }] })),
+    undefined,
+    1,
+  );
+  place.write("a.csv", csv);
+  place.write("b.csv.gz", gzipSync(csv));
+  place.write("c.tsv", csv.replaceAll(/,(?=[".\d])|(?<=id|text),/g, "\t"));
+  place.write("d.json", json);
+  place.write("e.json.gz", gzipSync(json));
+  const config = { path: ".", key: ["id"], csv: { types: { id: "int64", total: "decimal" } } };
+  const batches = await place.read(config, undefined, 13);
+  const all = recordsOf(batches);
+  assert.equal(all.length, 300);
+  for (const from of [0, 60, 120]) {
+    const part = all.slice(from, from + 60);
+    assert.deepEqual(values(part), expected);
+    assert.deepEqual(part.map(({ key }) => key), expected.map(({ id }) => ({ id })));
+    assert.deepEqual(part[0].stream.columns!.map(({ type: { kind } }) => kind), [
+      "int64",
+      "string",
+      "decimal",
+    ]);
+  }
+  assert.deepEqual(values(all.slice(180, 240)), JSON.parse(json));
+  assert.deepEqual(values(all.slice(240)), JSON.parse(json));
+  let count = 0;
+  for (const { length, position } of batches) {
+    count += length;
+    assert.deepEqual(await place.records(config, position, 13), all.slice(count));
+  }
+  await using source = place.open(config);
+  const streams = (await source.discover!()).map(({ stream: { name, columns } }) => [name, columns?.length]);
+  assert.deepEqual(streams, [["a", 3], ["b", 3], ["c", 3], ["d", undefined], ["e", undefined]]);
+});
+
+Deno.test("a CSV file whose header is being written is waited for; columns of one name are refused", async () => {
+  await using place = new SourceFolder();
+  place.write("a.csv", "id,na");
+  place.write("b.jsonl", numbers(0, 1));
+  const seen: unknown[] = [];
+  await place.follow({ path: "*" }, (records) => {
+    seen.push(...values(records));
+    if (seen.length === 1) place.append("a.csv", "me\n1,x\n");
+    if (seen.length === 2) place.append("a.csv", "2,y\n3");
+    return seen.length === 3;
+  });
+  assert.deepEqual(seen, [{ n: 0 }, { id: "1", name: "x" }, { id: "2", name: "y" }]);
+  place.write("a.csv", "id,id\n1,2\n");
+  await assert.rejects(place.read({ path: "a.csv" }), { code: "schema_columns" });
+  place.write("c.json", "[1, 2] 3");
+  await assert.rejects(place.read({ path: "c.json" }), { code: "serialization_json" });
+});

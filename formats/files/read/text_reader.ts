@@ -86,12 +86,19 @@ export abstract class TextBuffer {
       this.moved(this.from);
       this.from = 0;
       this.to = unread;
+      this.#endSearches();
     }
     return this.bytes.subarray(this.to, this.to + ROOM);
   }
 
   filled(count: number): void {
     this.to += count;
+    this.#endSearches();
+  }
+
+  /** A line end behind what is there, so that a search for one does not go through all that is not. */
+  #endSearches(): void {
+    if (this.to < this.bytes.length) this.bytes[this.to] = 0x0a;
   }
 
   /** What is unread lies `by` bytes nearer to the beginning of `bytes` now. */
