@@ -105,7 +105,7 @@ export class World {
       },
     };
     const options = { context, store: this.store, target, keys: { ...KEYS, ...keys }, naming };
-    return { sink: await ObjectSink.open({ ...options, maxBytes: 1 << 20 }), context, step };
+    return { sink: await ObjectSink.open({ ...options, maxBytes: 2 << 20 }), context, step };
   }
 
   #life(): (what: string) => Promise<void> {

@@ -164,10 +164,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** Removes what nobody needs; `cleanUp` comes to what can't be removed now. */
 async function remove(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw localError("remove", path, error);
-  }
+  await Deno.remove(path).catch(() => {});
 }
