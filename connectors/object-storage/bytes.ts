@@ -1,11 +1,14 @@
 /** Pieces of an object as one. */
 
-/** All bytes in one array; a copy where there are several pieces. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0];
-  const bytes = new Uint8Array(sizeOf(pieces));
+/** Bytes `from` to `to` (exclusive) of the pieces in one array; a copy. */
+export function joined(
+  pieces: readonly Uint8Array[],
+  from = 0,
+  to = sizeOf(pieces),
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(to - from);
   let end = 0;
-  for (const piece of pieces) {
+  for (const piece of slice(pieces, from, to)) {
     bytes.set(piece, end);
     end += piece.length;
   }
