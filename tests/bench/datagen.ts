@@ -2,7 +2,8 @@
 import type { Bench } from "./measure.ts";
 import { measure, medianRun, program, repeat, scratch } from "./measure.ts";
 
-function pipeline(records: number, sink: string, stateDir: string): string {
+/** A pipeline file of that many generated orders into `sink`. */
+export function pipeline(records: number, sink: string, stateDir: string): string {
   return `version: "1.0"
 settings: { state_dir: "${stateDir}" }
 sources:
@@ -17,7 +18,7 @@ pipelines:
 }
 
 /** A loop without a pipeline: an object per order, JSON.stringify, one write per thousand. */
-function bareLoop(records: number, target: string, sync: boolean): string {
+export function bareLoop(records: number, target: string, sync: boolean): string {
   const code = `
     const file = Deno.openSync("${target}", { write: true, create: true, truncate: true });
     const encoder = new TextEncoder();
@@ -35,7 +36,7 @@ function bareLoop(records: number, target: string, sync: boolean): string {
 }
 
 /** Start-up is not what is measured: a run of one record is taken off. */
-async function perSecond(records: number, runs: number, line: (records: number) => string) {
+export async function perSecond(records: number, runs: number, line: (records: number) => string) {
   const start = medianRun(await repeat(runs, () => measure(line(1))));
   const all = medianRun(await repeat(runs, () => measure(line(records))));
   const seconds = Math.max(0.001, all.seconds - start.seconds);

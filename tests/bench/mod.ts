@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { datagenToFile, datagenToStdout } from "./datagen.ts";
 import { type Bench, print } from "./measure.ts";
+import { objectStorageLocal, objectStorageS3 } from "./object_storage.ts";
 import { postgresLive } from "./postgres_live.ts";
 import { postgresSnapshot } from "./postgres_snapshot.ts";
 import { postgresStream } from "./postgres_stream.ts";
@@ -16,6 +17,8 @@ import { transforms } from "./transforms.ts";
 const BENCHES: readonly Bench[] = [
   datagenToStdout,
   datagenToFile,
+  objectStorageLocal,
+  objectStorageS3,
   postgresStream,
   postgresSnapshot,
   postgresLive,
