@@ -4,6 +4,7 @@
  */
 import type { ConnectorContext } from "../contract.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
+import { Connections, type Incoming } from "./exchange.ts";
 
 /** What a store needs of its connector's context. */
 export type StoreContext = Pick<ConnectorContext, "clock" | "random" | "metrics" | "log">;
@@ -12,14 +13,11 @@ export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  /** Sent one after the other. */
+  readonly body?: readonly Uint8Array[];
 }
 
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Uint8Array<ArrayBuffer>;
-}
+export type HttpAnswer = Incoming;
 
 export interface Call {
   /** The end of `Cannot …`: `make "a.jsonl" in bucket "b"`. */
@@ -54,13 +52,13 @@ export class StoreHttp implements Disposable {
   readonly #keys: HttpKeys;
   readonly #context: StoreContext;
   readonly #closing = new AbortController();
-  readonly #client: Deno.HttpClient;
+  readonly #connections: Connections;
 
   /** @throws {ConnectorError} where `ca_cert_path` can't be used */
   constructor(keys: HttpKeys, context: StoreContext) {
     this.#keys = keys;
     this.#context = context;
-    this.#client = openClient(keys.ca_cert_path);
+    this.#connections = openConnections(keys.ca_cert_path);
   }
 
   /**
@@ -90,17 +88,9 @@ export class StoreHttp implements Disposable {
     const timeoutMs = this.#keys.request_timeout_secs * 1000;
     this.#throwIfClosed();
     try {
-      const response = await fetch(url, {
-        method,
-        headers,
-        body,
-        redirect: "manual",
-        client: this.#client,
-        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)]),
-      });
-      // Read to its end, so that the connection serves the next request.
-      const answer = new Uint8Array(await response.arrayBuffer());
-      return { kind: "answer", answer: { status: response.status, headers: response.headers, body: answer } };
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)]);
+      const outgoing = { method, url: new URL(url), headers, body };
+      return { kind: "answer", answer: await this.#connections.exchange(outgoing, signal) };
     } catch (error) {
       this.#throwIfClosed();
       if (error instanceof Deno.errors.NotCapable) throw error;
@@ -110,7 +100,7 @@ export class StoreHttp implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closing.abort();
-    this.#client.close();
+    this.#connections[Symbol.dispose]();
   }
 
   #waitMs(attempt: number, askedMs = 0): number {
@@ -144,11 +134,6 @@ export function nowMs({ clock }: Pick<StoreContext, "clock">): number {
   return Number(clock.nowMicros() / 1000n);
 }
 
-/** The text of an answer. */
-export function textOf({ body }: HttpAnswer): string {
-  return new TextDecoder().decode(body);
-}
-
 function isBusy({ status }: HttpAnswer): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
@@ -170,11 +155,10 @@ function givenUp(what: string, attempts: number, result: Attempt, retryAfterMs?:
   });
 }
 
-function openClient(caCertPath: string | undefined): Deno.HttpClient {
-  if (caCertPath === undefined) return Deno.createHttpClient({});
-  let certificate: string;
+function openConnections(caCertPath: string | undefined): Connections {
+  if (caCertPath === undefined) return new Connections();
   try {
-    certificate = Deno.readTextFileSync(caCertPath);
+    return new Connections({ ca: Deno.readTextFileSync(caCertPath) });
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) throw cause;
     throw new ConnectorError(`Cannot use ca_cert_path "${caCertPath}": it can't be read`, {
@@ -183,15 +167,11 @@ function openClient(caCertPath: string | undefined): Deno.HttpClient {
       cause,
     });
   }
-  return Deno.createHttpClient({ caCerts: [certificate] });
 }
 
-/** Deno's messages hold the whole address: `error sending request for url (https://…): connection reset`. */
 function reasonOf(error: unknown, timeoutMs: number): string {
-  if (error instanceof DOMException && error.name === "TimeoutError") {
-    return `no answer within ${Math.round(timeoutMs / 1000)} s`;
-  }
+  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
+  if (name === "TimeoutError" || name === "AbortError") return `no answer within ${timeoutMs / 1000} s`;
   const message = error instanceof Error ? error.message : String(error);
-  const reason = message.replace(/ ?for url \(.*?\)(?=:|$)/, "").replace(/\bhttps?:\/\/\S+/g, "(an address)");
-  return `no answer (${reason})`;
+  return `no answer (${message.replace(/\bhttps?:\/\/\S+/g, "(an address)")})`;
 }

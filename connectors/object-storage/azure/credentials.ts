@@ -1,13 +1,6 @@
 /** How requests to Azure prove who sends them: signed by a key, with a token in the URL, or with a bearer token. */
 import { ConnectorError } from "../../../formats/data/errors.ts";
-import {
-  type HttpAnswer,
-  type HttpRequest,
-  nowMs,
-  type StoreContext,
-  type StoreHttp,
-  textOf,
-} from "../http.ts";
+import { type HttpAnswer, type HttpRequest, nowMs, type StoreContext, type StoreHttp } from "../http.ts";
 import { type FetchedToken, Token } from "../token.ts";
 import type { AzureConfig } from "./config.ts";
 import { identityServiceOf } from "./endpoint.ts";
@@ -100,7 +93,7 @@ async function identityToken(
     // "404: the endpoint is updating"; "410: updating, within 70 seconds".
     isBusy: ({ status }) => status === 404 || status === 410,
   });
-  const { access_token, expires_on, expires_in } = parsed(textOf(answer!));
+  const { access_token, expires_on, expires_in } = parsed(answer!.text);
   if (answer!.status !== 200 || typeof access_token !== "string") {
     throw new ConnectorError(`Cannot ${what}: the answer was ${answer!.status}`, {
       code: "auth_identity",

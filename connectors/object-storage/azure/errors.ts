@@ -1,10 +1,10 @@
 /** What Azure says, in words for whoever runs the pipeline: "Status and error codes", "Blob Storage error codes". */
 import { ConnectorError, type ErrorDetails } from "../../../formats/data/errors.ts";
-import { type HttpAnswer, textOf } from "../http.ts";
+import type { HttpAnswer } from "../http.ts";
 
 /** The `x-ms-error-code` of an answer, or what its body has for it; undefined where it has none. */
 export function errorCode(answer: HttpAnswer): string | undefined {
-  return answer.headers.get("x-ms-error-code") ?? /<Code>(\w+)<\/Code>/.exec(textOf(answer))?.[1];
+  return answer.headers.get("x-ms-error-code") ?? /<Code>(\w+)<\/Code>/.exec(answer.text)?.[1];
 }
 
 /** Which credentials the configuration has: the key to look at. */
@@ -60,7 +60,7 @@ function detailsOf(
       hint: "Write the address of the blob service into `azure.endpoint`: redirects are not followed",
     };
   }
-  const header = /<HeaderName>([\w-]+)<\/HeaderName>/.exec(textOf(answer))?.[1];
+  const header = /<HeaderName>([\w-]+)<\/HeaderName>/.exec(answer.text)?.[1];
   return {
     code: "config_azure",
     hint: header === undefined

@@ -1,5 +1,6 @@
 /** Shared Key: Azure Storage REST documentation, "Authorize with Shared Key", for versions from 2015-02-21 on. */
 import { createHmac } from "node:crypto";
+import { sizeOf } from "../bytes.ts";
 import type { HttpRequest } from "../http.ts";
 
 /** The headers that are signed by their values alone, in this order. */
@@ -28,8 +29,8 @@ export function sharedKey(account: string, accessKey: string, request: HttpReque
 /** What is signed. */
 export function stringToSign(account: string, { method, url, headers, body }: HttpRequest): string {
   const all = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value.trim()]));
-  // A length of 0 is signed as nothing, and no header of ours: fetch adds it.
-  all.set("content-length", body?.length ? String(body.length) : "");
+  // The header itself is added when it is sent. A length of 0 is signed as nothing.
+  all.set("content-length", body && sizeOf(body) > 0 ? String(sizeOf(body)) : "");
   const own = [...all].filter(([name]) => name.startsWith("x-ms-")).sort(byName);
   return [
     method,

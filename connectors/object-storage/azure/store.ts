@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { CheckReport } from "../../contract.ts";
 import { reportError } from "../../../formats/data/errors.ts";
 import { namePath } from "../address.ts";
-import { joined, sizeOf } from "../bytes.ts";
+import { sizeOf, slice } from "../bytes.ts";
 import { type HttpAnswer, type HttpKeys, type HttpRequest, type StoreContext, StoreHttp } from "../http.ts";
 import type { NewObject, ObjectStore } from "../object_store.ts";
 import type { AzureConfig } from "./config.ts";
@@ -83,7 +83,7 @@ export class AzureStore implements ObjectStore {
         method: "PUT",
         url: this.#url(name),
         headers,
-        body: new Uint8Array(),
+        body: [],
       });
       if (answer!.status !== 412) return failed(this.#error(what, answer!));
     } catch (error) {
@@ -104,18 +104,17 @@ export class AzureStore implements ObjectStore {
   }
 
   async #putBlob({ name, body, contentType }: NewObject): Promise<"created" | "exists"> {
-    const bytes = joined(body);
     return await this.#make(name, {
       method: "PUT",
       url: this.#url(name),
       headers: {
         "x-ms-blob-type": "BlockBlob",
         "Content-Type": contentType,
-        "Content-MD5": md5(bytes),
+        "Content-MD5": md5(body),
         "If-None-Match": "*",
         ...this.#settings(),
       },
-      body: bytes,
+      body,
     });
   }
 
@@ -127,8 +126,8 @@ export class AzureStore implements ObjectStore {
     const hash = createHash("md5");
     const ids: string[] = [];
     for (let at = 0; at < size; at += BLOCK_BYTES) {
-      const block = joined(body, at, Math.min(at + BLOCK_BYTES, size));
-      hash.update(block);
+      const block = slice(body, at, Math.min(at + BLOCK_BYTES, size));
+      for (const piece of block) hash.update(piece);
       const id = btoa(`${attempt}-${String(ids.length).padStart(8, "0")}`);
       await this.#putBlock(name, id, block);
       ids.push(id);
@@ -142,17 +141,17 @@ export class AzureStore implements ObjectStore {
       url: `${this.#url(name)}?comp=blocklist`,
       headers: {
         "Content-Type": "application/xml",
-        "Content-MD5": md5(xml),
+        "Content-MD5": md5([xml]),
         "x-ms-blob-content-type": contentType,
         "x-ms-blob-content-md5": hash.digest("base64"),
         "If-None-Match": "*",
         ...this.#settings(),
       },
-      body: xml,
+      body: [xml],
     });
   }
 
-  async #putBlock(name: string, id: string, block: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #putBlock(name: string, id: string, block: readonly Uint8Array[]): Promise<void> {
     const what = `send a part of ${this.#shown(name)}`;
     const { encryption_scope } = this.#config;
     const answer = await this.#send(what, {
@@ -245,6 +244,8 @@ export class AzureStore implements ObjectStore {
   }
 }
 
-function md5(bytes: Uint8Array): string {
-  return createHash("md5").update(bytes).digest("base64");
+function md5(pieces: readonly Uint8Array[]): string {
+  const hash = createHash("md5");
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest("base64");
 }
