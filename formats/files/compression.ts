@@ -1,7 +1,7 @@
 /**
  * Compression around a text file: bytes in, compressed bytes out, a piece at a time, so that a file's size is known
  * while it grows and memory stays bounded. A file is a row of whole members or frames, which each of these formats
- * allows; the same bytes in the same pieces give the same file.
+ * allows; the same bytes give the same file, whatever pieces they come in.
  */
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { compress as lz4Frame } from "npm:lz4js@0.2.0";
@@ -35,12 +35,23 @@ export class Compressor {
     this.#header = compression === "snappy" ? SNAPPY_HEADER : undefined;
   }
 
+  /** Bytes that wait to be compressed: less than a piece. */
+  get bufferedBytes(): number {
+    return this.#waitingBytes;
+  }
+
   /** Takes bytes over; gives back what is ready, possibly nothing. */
   push(bytes: Uint8Array): Uint8Array[] {
     if (!this.#compress) return bytes.length > 0 ? [bytes] : [];
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
-    return this.#waitingBytes >= PIECE_BYTES ? this.#compressed() : [];
+    const out: Uint8Array[] = [];
+    while (this.#waitingBytes + bytes.length >= PIECE_BYTES) {
+      const taken = PIECE_BYTES - this.#waitingBytes;
+      this.#wait(bytes.subarray(0, taken));
+      bytes = bytes.subarray(taken);
+      out.push(...this.#compressed());
+    }
+    if (bytes.length > 0) this.#wait(bytes);
+    return out;
   }
 
   /** What is left. An empty file of a compressed format is empty, too. */
@@ -48,16 +59,18 @@ export class Compressor {
     return this.#waitingBytes > 0 ? this.#compressed() : [];
   }
 
+  #wait(bytes: Uint8Array): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
   #compressed(): Uint8Array[] {
-    const all = concat(this.#waiting, this.#waitingBytes);
+    const piece = this.#compress!(concat(this.#waiting, this.#waitingBytes));
     this.#waiting = [];
     this.#waitingBytes = 0;
-    const out = this.#header ? [this.#header] : [];
+    const header = this.#header;
     this.#header = undefined;
-    for (let at = 0; at < all.length; at += PIECE_BYTES) {
-      out.push(this.#compress!(all.subarray(at, at + PIECE_BYTES)));
-    }
-    return out;
+    return header ? [header, piece] : [piece];
   }
 }
 
@@ -71,8 +84,7 @@ function compressorOf(
     case "gzip":
       return (piece) => gzipSync(piece, { level });
     case "zstd":
-      return (piece) =>
-        zstdCompressSync(piece, level === undefined ? {} : { params: { [ZSTD_LEVEL]: level } });
+      return (piece) => zstdCompressSync(piece, { params: zstdParams(level) });
     case "snappy":
       return snappyChunks;
     case "lz4":
@@ -80,8 +92,13 @@ function compressorOf(
   }
 }
 
-/** ZSTD_c_compressionLevel (zstd.h). */
+function zstdParams(level?: number): Record<number, number> {
+  return level === undefined ? { [ZSTD_CHECKSUM]: 1 } : { [ZSTD_CHECKSUM]: 1, [ZSTD_LEVEL]: level };
+}
+
+/** ZSTD_c_compressionLevel and ZSTD_c_checksumFlag (zstd.h). */
 const ZSTD_LEVEL = 100;
+const ZSTD_CHECKSUM = 201;
 
 function concat(pieces: readonly Uint8Array[], size: number): Uint8Array {
   if (pieces.length === 1) return pieces[0];

@@ -2,10 +2,11 @@
  * CSV files: RFC 4180, with the delimiters and line ends that other programs want. A value that holds a delimiter, a
  * quote or a line end is quoted; arrays and objects are written as JSON text, bytes as base64.
  */
+import { RecordError } from "../data/errors.ts";
 import { numberText, valueText } from "../data/json_value.ts";
 import type { Column, Row, Value } from "../data/value.ts";
 import type { FileFormat } from "./file_format.ts";
-import { beginRows, type RowWriter } from "./rows.ts";
+import { beginRows, METADATA_COLUMNS, type RowWriter } from "./rows.ts";
 
 export interface CsvOptions {
   /** One character. */
@@ -17,9 +18,9 @@ export interface CsvOptions {
   readonly lineEnding: "\n" | "\r\n";
   /** What stands for NULL. Where it is empty, an empty text is quoted, so that the two stay two. */
   readonly nullValue: string;
-  /** Only these columns, in this order; undefined: all. */
+  /** Only these columns of the table, in this order; undefined: all. One that a table has not is NULL. */
   readonly columns?: readonly string[];
-  /** Texts that a spreadsheet would take for a formula get a `'` in front. */
+  /** Texts that a spreadsheet would take for a formula get a `'` in front; numbers never do. */
   readonly escapeFormulas: boolean;
   readonly metadataColumns: boolean;
 }
@@ -34,7 +35,13 @@ export function csvFormat(options: CsvOptions): FileFormat {
     mediaType: isTab ? "text/tab-separated-values" : "text/csv",
     compressesOutside: true,
     begin: (batch, i, out) =>
-      beginRows(batch, i, options, (columns, out) => new CsvWriter(options, columns, out), out),
+      beginRows(
+        batch,
+        i,
+        { ...options, takesAnyName: options.columns !== undefined },
+        (columns, out) => new CsvWriter(options, columns, out),
+        out,
+      ),
   };
 }
 
@@ -47,11 +54,11 @@ class CsvWriter implements RowWriter {
 
   constructor(options: CsvOptions, columns: readonly Column[], out: (bytes: Uint8Array) => void) {
     this.#options = options;
-    this.#columns = options.columns ?? columns.map(({ name }) => name);
+    this.#columns = chosenColumns(options) ?? columns.map(({ name }) => name);
     this.#out = out;
     const { delimiter, quote } = options;
     this.#special = new RegExp(`[${[delimiter, quote].map(escapeInClass).join("")}\\r\\n]`);
-    if (options.includeHeader) this.#line(this.#columns.map((name) => this.#quoted(name)));
+    if (options.includeHeader) this.#text = this.#line(this.#columns.map((name) => this.#quoted(name)));
   }
 
   get bufferedBytes(): number {
@@ -59,7 +66,15 @@ class CsvWriter implements RowWriter {
   }
 
   write(row: Row): void {
-    this.#line(this.#columns.map((name) => this.#cell(Object.hasOwn(row, name) ? row[name] : null)));
+    const line = this.#line(
+      this.#columns.map((name) => this.#cell(Object.hasOwn(row, name) ? row[name] : null)),
+    );
+    if (!line.isWellFormed()) {
+      throw new RecordError("A text holds half a surrogate pair, which UTF-8 has no bytes for", {
+        code: "schema_text",
+      });
+    }
+    this.#text += line;
     if (this.#text.length >= FLUSH_CHARS) this.#flush();
   }
 
@@ -68,9 +83,9 @@ class CsvWriter implements RowWriter {
     return Promise.resolve();
   }
 
-  #line(cells: readonly string[]): void {
+  #line(cells: readonly string[]): string {
     const { delimiter, lineEnding } = this.#options;
-    this.#text += cells.join(delimiter) + lineEnding;
+    return cells.join(delimiter) + lineEnding;
   }
 
   #flush(): void {
@@ -80,19 +95,20 @@ class CsvWriter implements RowWriter {
   }
 
   #cell(value: Value): string {
-    const { alwaysQuote, nullValue, escapeFormulas } = this.#options;
-    if (value === null || value === undefined) return nullValue;
-    if (typeof value === "string") {
-      return this.#quoted(escapeFormulas && /^[=+\-@\t\r]/.test(value) ? `'${value}` : value);
+    if (value === null || value === undefined) return this.#options.nullValue;
+    if (typeof value === "number") {
+      return this.#quoted(Number.isFinite(value) ? numberText(value) : String(value));
     }
-    const text = typeof value === "number" && Number.isFinite(value)
-      ? numberText(value)
-      : value instanceof Uint8Array
-      ? value.toBase64()
-      : typeof value === "object"
-      ? valueText(value)
-      : String(value);
-    return alwaysQuote || this.#special.test(text) ? this.#inQuotes(text) : text;
+    if (typeof value !== "string") {
+      return this.#quoted(
+        value instanceof Uint8Array
+          ? value.toBase64()
+          : typeof value === "object"
+          ? valueText(value)
+          : String(value),
+      );
+    }
+    return this.#quoted(this.#options.escapeFormulas && isFormula(value) ? `'${value}` : value);
   }
 
   /** A text that reads as what it is: never as NULL, and never as more than one cell. */
@@ -107,6 +123,17 @@ class CsvWriter implements RowWriter {
     const { quote } = this.#options;
     return quote + text.replaceAll(quote, quote + quote) + quote;
   }
+}
+
+/** With the columns that say what a row is: a delete must not look like a row that is there. */
+function chosenColumns({ columns, metadataColumns }: CsvOptions): readonly string[] | undefined {
+  if (columns === undefined || !metadataColumns) return columns;
+  return [...new Set([...columns, ...METADATA_COLUMNS.map(({ name }) => name)])];
+}
+
+/** What a spreadsheet would run (OWASP, "CSV Injection"). A number with a sign is none: decimals are texts here. */
+function isFormula(text: string): boolean {
+  return /^[=+\-@\t\r]/.test(text) && !/^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text);
 }
 
 function escapeInClass(char: string): string {

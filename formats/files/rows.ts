@@ -97,15 +97,19 @@ export type BeginRows = (
 export function beginRows(
   batch: Batch,
   i: number,
-  options: { readonly metadataColumns: boolean },
+  options: {
+    readonly metadataColumns: boolean;
+    /** The format's options say which columns a file has, so that a new name begins none. */
+    readonly takesAnyName?: boolean;
+  },
   begin: BeginRows,
   out: (bytes: Uint8Array) => void,
 ): FileEncoder {
-  const { metadataColumns } = options;
+  const { metadataColumns, takesAnyName = false } = options;
   const stream = batch.stream(i);
   const own = stream.columns ?? inferredColumns(batch.records[i]);
-  const columns = metadataColumns ? [...own, ...METADATA_COLUMNS] : own;
-  const known = stream.columns ? undefined : new Set(columns.map(({ name }) => name));
+  const columns = metadataColumns ? [...optional(own, stream.key), ...METADATA_COLUMNS] : own;
+  const known = stream.columns || takesAnyName ? undefined : new Set(columns.map(({ name }) => name));
   const writer = begin(columns, out, stream);
   return {
     add(batch: Batch, from: number, to: number, reject: RejectRow): number {
@@ -134,6 +138,11 @@ export function beginRows(
     },
     end: () => writer.end(),
   };
+}
+
+/** Beside deletes, which may be a key alone, and values that were not sent, only a key's columns are in every row. */
+function optional(columns: readonly Column[], key: readonly string[]): Column[] {
+  return columns.map((column) => key.includes(column.name) ? column : { ...column, nullable: true });
 }
 
 /** The columns of a Stream that knows none, as far as one record tells. */
