@@ -37,6 +37,16 @@ export interface ImpliedTransform {
   readonly at: Path;
 }
 
+/** What the transforms of a list are called where the file does not name them. */
+export interface Naming {
+  /** How many there are in the chain before them. */
+  readonly before?: number;
+  /** What they belong to: part of their names. */
+  readonly of?: string;
+  /** Names of others in their chain: `of` is part only of those that would be the same. */
+  readonly unless?: ReadonlySet<string>;
+}
+
 /** Reads lists of transforms; one for each file. */
 export class TransformReader {
   readonly #document: YamlDocument;
@@ -56,11 +66,9 @@ export class TransformReader {
   /**
    * The list at `path`: names of top-level transforms, and transforms written there.
    *
-   * @param before how many there are in the chain before it, for the names of those that have none
-   * @param of what they belong to, where names would not be enough
    * @returns undefined when one of them is not valid
    */
-  list(path: Path, before = 0, of = ""): readonly ConfiguredStep[] | undefined {
+  list(path: Path, naming: Naming = {}): readonly ConfiguredStep[] | undefined {
     const list = this.#document.at(path);
     if (list === undefined || list === null) return [];
     if (!Array.isArray(list)) {
@@ -71,7 +79,7 @@ export class TransformReader {
       }
       return undefined;
     }
-    const steps = list.map((_, i) => this.#member([...path, i], `#${before + i + 1}${of && ` of ${of}`}`));
+    const steps = list.map((_, i) => this.#member([...path, i], defaultName(naming, i)));
     return steps.every((step) => step !== undefined) ? steps : undefined;
   }
 
@@ -105,10 +113,10 @@ export class TransformReader {
     this.#options.report({ path: [section], message });
   }
 
-  #member(path: Path, place: string): ConfiguredStep | undefined {
+  #member(path: Path, nameOf: (type: string) => string): ConfiguredStep | undefined {
     const { report } = this.#options;
     const written = this.#document.at(path);
-    if (typeof written !== "string") return this.#entry(path, place);
+    if (typeof written !== "string") return this.#entry(path, nameOf);
     if (this.#document.isUnset(path)) return undefined;
     const names = this.#document.entries("transforms").map(([name]) => name);
     if (names.includes(written)) {
@@ -127,13 +135,14 @@ export class TransformReader {
     this.#used.add(name);
     if (this.#named.has(name)) return this.#named.get(name);
     this.#open.add(name);
-    const step = this.#entry(["transforms", name], "", name);
+    const step = this.#entry(["transforms", name], () => name, name);
     this.#open.delete(name);
     this.#named.set(name, step);
     return step;
   }
 
-  #entry(path: Path, place: string, topName?: string): ConfiguredStep | undefined {
+  /** @param nameOf what it is called, by its type, where the file does not say; `topName` goes before what it says */
+  #entry(path: Path, nameOf: (type: string) => string, topName?: string): ConfiguredStep | undefined {
     const document = this.#document;
     const { report, definitions, allowUnknownKeys } = this.#options;
     const typeAt = [...path, "type"];
@@ -153,7 +162,7 @@ export class TransformReader {
     const hasPredicate = (document.at(predicateAt) ?? undefined) !== undefined;
     const predicate = hasPredicate ? this.#predicates.read(predicateAt) : undefined;
     if (typeof type !== "string" || document.isUnset(typeAt)) return undefined;
-    const name = topName ?? entry?.name ?? `${type} ${place}`;
+    const name = topName ?? entry?.name ?? nameOf(type);
     const at = [...path, "config"];
     const step = FORK_TYPES.includes(type)
       ? this.#fork(name, path, at)
@@ -190,8 +199,8 @@ export class TransformReader {
     const when = this.#document.at([...at, "when"]) === undefined
       ? undefined
       : this.#predicates.read([...at, "when"], "condition");
-    const then = this.list([...at, "then"]);
-    const otherwise = this.list([...at, "else"]);
+    const then = this.list([...at, "then"], { of: name });
+    const otherwise = this.list([...at, "else"], { of: name, before: then?.length });
     if (checked === undefined || !when || !then || !otherwise) return undefined;
     if (then.length + otherwise.length === 0) {
       report({
@@ -265,6 +274,14 @@ export class TransformReader {
       ...unwraps,
     };
   }
+}
+
+/** `cast #2` for the second of a list; no two of a chain are called the same, so that a dead letter can tell which. */
+function defaultName({ before = 0, of, unless }: Naming, index: number): (type: string) => string {
+  return (type) => {
+    const name = `${type} #${before + index + 1}`;
+    return of === undefined || unless?.has(name) === false ? name : `${name} of ${of}`;
+  };
 }
 
 function unknownType(

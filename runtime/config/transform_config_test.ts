@@ -3,6 +3,8 @@ import { loadDefinitions } from "./registry.ts";
 import { type ConfiguredTransforms } from "./transforms_of_file.ts";
 import { readConfig, type ReadResult } from "./config.ts";
 import { makePlan } from "../plan.ts";
+import { transformsOf } from "../chain/chain_plan.ts";
+import { stepsFor } from "../dead_letters/dead_letter_replay.ts";
 import { loadTransforms } from "./transform_registry.ts";
 
 const definitions = await loadDefinitions();
@@ -72,6 +74,39 @@ Deno.test("a chain is what stands in the source's config, beside it, at the pipe
   assert.deepEqual([cast.type, cast.onError], ["cast", "stop"]);
   const [rename] = made.sources.get("gen")!;
   assert.ok(rename.kind === "transform" && rename.type === "replace_field", "aliases are resolved");
+});
+
+Deno.test("transforms that have no name are called differently in a whole chain, so dead letters find theirs", () => {
+  const cast = "{ type: cast, config: { specs: { a: int32 } } }";
+  const fork = `{ type: conditional, config: { when: a = 1, then: [${cast}], else: [${cast}, ${RENAME}] } }`;
+  const { config } = read(fileOf({
+    config: `transforms: [${cast}]`,
+    source: `transforms: [${fork}]`,
+    pipeline: `transforms: [${cast}, ${fork}, ${RENAME}]`,
+    sink: `transforms: [${cast}]`,
+  }));
+  const { plan } = makePlan(config!, definitions);
+  const [source] = plan!.sources;
+  const [flow] = source.flows;
+  const names = (steps: typeof source.transforms) => steps.map(({ name }) => name);
+  assert.deepEqual(names(source.transforms), ["cast #1", "conditional #2"]);
+  assert.deepEqual(names(flow.transforms), [
+    "cast #1 of pipeline p",
+    "conditional #2 of pipeline p",
+    "rename_field #3",
+    "cast #1 of sink out",
+  ]);
+  assert.deepEqual([...transformsOf(source.transforms)].map(({ name }) => name), [
+    "cast #1",
+    "cast #1 of conditional #2",
+    "cast #2 of conditional #2",
+    "rename_field #3 of conditional #2",
+  ]);
+  const all = [...transformsOf([...source.transforms, ...flow.transforms])].map(({ name }) => name);
+  assert.equal(new Set(all).size, all.length);
+  const letter = { stage: "transform", transform: "cast #1 of pipeline p" } as Parameters<typeof stepsFor>[0];
+  assert.deepEqual(stepsFor(letter, source, flow), flow.transforms);
+  assert.equal(stepsFor({ ...letter, transform: "cast #1" }, source, flow).length, 6);
 });
 
 Deno.test("the plan gives each flow its chain, and a source's chain stops where it says nothing", () => {

@@ -56,13 +56,17 @@ export function readTransforms(
       ? cdcFeatures(document, path, found.definition, options.report)
       : { front: [], back: [] };
     const front = features?.front.map((one) => reader.implied(one));
-    const own = reader.list([...path, "config", "transforms"], front?.length);
-    const beside = reader.list([...path, "transforms"], (front?.length ?? 0) + (own?.length ?? 0));
+    const own = reader.list([...path, "config", "transforms"], { before: front?.length });
+    const before = (front?.length ?? 0) + (own?.length ?? 0);
+    const beside = reader.list([...path, "transforms"], { before });
     const back = features?.back.map((one) => reader.implied(one));
     return joined(front, own, beside, back);
   });
-  const pipelines = read("pipelines", (path) => reader.list([...path, "transforms"]));
-  const sinks = read("sinks", (path) => reader.list([...path, "transforms"], 0, `sink ${path[1]}`));
+  const pipelines = read("pipelines", (path, { source }) => {
+    const unless = new Set(sources.get(String(source))?.map(({ name }) => name));
+    return reader.list([...path, "transforms"], { of: `pipeline ${path[1]}`, unless });
+  });
+  const sinks = read("sinks", (path) => reader.list([...path, "transforms"], { of: `sink ${path[1]}` }));
   reader.finish();
   return good ? { sources, pipelines, sinks } : undefined;
 }
