@@ -32,7 +32,7 @@ export function sizeOf(pieces: readonly Uint8Array[]): number {
 }
 
 /** Pieces from this size on are worth it. */
-const FREED_BYTES = 32 << 10;
+const FREED_BYTES = 16 << 10;
 
 /**
  * Gives the memory of pieces back now, and not when the garbage collector comes to it, which lets a worker grow by what

@@ -76,9 +76,14 @@ export class FileLayout {
     return new FileLayout(keys, await fileFormat(keys.format, keys), flow);
   }
 
+  /** True: a compression is around its files, not in them. */
+  get isCompressed(): boolean {
+    return this.format.compressesOutside && this.keys.compression !== "none";
+  }
+
   compressor(): Compressor {
     const { compression, compression_level } = this.keys;
-    return new Compressor(this.format.compressesOutside ? compression : "none", compression_level);
+    return new Compressor(this.isCompressed ? compression : "none", compression_level);
   }
 
   /** Files of one place hold one range of records each, in order. A place has no meaning but its folder. */

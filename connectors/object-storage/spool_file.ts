@@ -2,6 +2,7 @@
 import type { Batch, RecordError } from "../contract.ts";
 import type { Compressor } from "../../formats/files/compression.ts";
 import type { FileEncoder } from "../../formats/files/file_format.ts";
+import { free } from "./bytes.ts";
 import type { FileLayout } from "./layout.ts";
 
 export class SpoolFile {
@@ -19,6 +20,8 @@ export class SpoolFile {
   #bodyBytes = 0;
   /** Given to the compressor since it gave anything back. */
   #waitingBytes = 0;
+  /** Given to a compressor that may still need them. */
+  #given: Uint8Array[] = [];
   #isEnded = false;
 
   /** Begins a file for records like record `i` of the batch. */
@@ -74,18 +77,25 @@ export class SpoolFile {
     this.#isEnded = true;
     this.#push(this.#compressor.end());
     this.#waitingBytes = 0;
+    free(this.#given);
+    this.#given = [];
   }
 
   #take(bytes: Uint8Array): void {
     this.#waitingBytes += bytes.length;
     const ready = this.#compressor.push(bytes);
+    if (this.layout.isCompressed) this.#given.push(bytes);
     if (ready.length === 0) return;
     this.#waitingBytes = 0;
     this.#push(ready);
+    // It is through with all but the end of the last.
+    free(this.#given.splice(0, this.#given.length - 1));
   }
 
   #push(pieces: readonly Uint8Array[]): void {
-    for (const piece of pieces) {
+    for (let piece of pieces) {
+      // A view of a buffer that is larger would hold all of it.
+      if (piece.length < piece.buffer.byteLength * 0.9) piece = new Uint8Array(piece);
       this.#body.push(piece);
       this.#bodyBytes += piece.length;
     }
