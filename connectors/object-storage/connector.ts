@@ -127,7 +127,7 @@ const definition: ConnectorDefinition<ObjectStorageConfig> = defineConnector<Obj
   config,
   upgradeConfig,
   foreignKeys: Object.fromEntries(
-    ["avro", "parquet", "gcs", "azure"].map((key) => [key, `"${key}" is not in this build yet; remove it`]),
+    ["avro", "gcs", "azure"].map((key) => [key, `"${key}" is not in this build yet; remove it`]),
   ),
   completeConfig,
   permissions(config) {

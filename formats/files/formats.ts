@@ -4,9 +4,10 @@
  */
 import type { CsvOptions } from "./csv.ts";
 import type { FileFormat } from "./file_format.ts";
+import type { ParquetOptions } from "./parquet.ts";
 
 /** Names of the formats that a build has. */
-export const FORMATS = ["jsonl", "json", "csv", "tsv"] as const;
+export const FORMATS = ["jsonl", "json", "csv", "tsv", "parquet"] as const;
 export type FormatName = (typeof FORMATS)[number];
 
 /** Compressions around a file. Their code is in compression.ts. */
@@ -21,6 +22,19 @@ export const CSV_DEFAULTS = {
   line_ending: "lf",
   null_value: "",
   escape_formulas: false,
+} as const;
+
+/** How pages of Parquet files are compressed. */
+export const PARQUET_COMPRESSIONS = ["none", "snappy", "gzip", "zstd", "lz4", "brotli"] as const;
+export type ParquetCompression = (typeof PARQUET_COMPRESSIONS)[number];
+
+/** What `parquet` means where it leaves something out. */
+export const PARQUET_DEFAULTS = {
+  row_group_size: 10_000,
+  enable_statistics: true,
+  data_page_size: 1 << 20,
+  dictionary_page_size: 1 << 20,
+  max_string_size: 1 << 20,
 } as const;
 
 /** What the characters between cells are called. The character itself is a name, too. */
@@ -45,6 +59,16 @@ export interface FormatKeys {
     readonly columns?: readonly string[];
     readonly escape_formulas: boolean;
   };
+  /** Around text files; Parquet has it inside. */
+  readonly compression?: Compression;
+  readonly parquet?: {
+    readonly compression?: ParquetCompression;
+    readonly row_group_size: number;
+    readonly enable_statistics: boolean;
+    readonly data_page_size: number;
+    readonly dictionary_page_size: number;
+    readonly max_string_size: number;
+  };
 }
 
 /**
@@ -62,6 +86,8 @@ export async function fileFormat(name: FormatName, keys: FormatKeys): Promise<Fi
       return (await import("./csv.ts")).csvFormat(csvOptions(keys, "comma"));
     case "tsv":
       return (await import("./csv.ts")).csvFormat(csvOptions(keys, "tab"));
+    case "parquet":
+      return (await import("./parquet.ts")).parquetFormat(parquetOptions(keys));
   }
 }
 
@@ -77,6 +103,20 @@ function csvOptions({ csv, metadata_columns: metadataColumns }: FormatKeys, deli
     nullValue: keys.null_value,
     columns: csv?.columns,
     escapeFormulas: keys.escape_formulas,
+    metadataColumns,
+  };
+}
+
+function parquetOptions(keys: FormatKeys): ParquetOptions {
+  const { parquet = PARQUET_DEFAULTS, compression = "none", metadata_columns: metadataColumns } = keys;
+  return {
+    // Nobody can read a Parquet file that is compressed as a whole, so `compression` of the sink means its pages.
+    compression: keys.parquet?.compression ?? (compression === "none" ? "snappy" : compression),
+    rowGroupSize: parquet.row_group_size,
+    enableStatistics: parquet.enable_statistics,
+    dataPageSize: parquet.data_page_size,
+    dictionaryPageSize: parquet.dictionary_page_size,
+    maxStringSize: parquet.max_string_size,
     metadataColumns,
   };
 }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { parquetMetadata } from "npm:hyparquet@1.31.5";
 import { z } from "zod";
 import { fakeBatch, fakeRecord } from "../../tests/fakes/records.ts";
 import { fileFormat } from "./formats.ts";
 import { type FormatConfig, formatKeys, formatProblems, upgradeFormatKeys } from "./options.ts";
+import { writeFiles } from "./testing.ts";
 
 const schema = z.strictObject(formatKeys).superRefine((config, context) => {
   for (const problem of formatProblems(config)) context.addIssue({ code: "custom", ...problem });
@@ -48,9 +50,28 @@ Deno.test("every name leads to its format, with what the keys leave out filled i
   assert.equal(await firstLine({ format: "csv", csv: { always_quote: true } }), '"id","customer","total"');
 });
 
+Deno.test("compression of the sink is inside of Parquet files, and their own says more", async () => {
+  const compressed = async (keys: Record<string, unknown>) => {
+    const config = schema.parse({ format: "parquet", ...keys }) as FormatConfig;
+    const format = await fileFormat(config.format, config);
+    assert.equal(format.compressesOutside, false);
+    const { files } = await writeFiles(format, fakeBatch([fakeRecord(1)]));
+    return parquetMetadata(files[0].buffer).row_groups[0].columns[0].meta_data!.codec;
+  };
+  assert.equal(await compressed({}), "SNAPPY");
+  assert.equal(await compressed({ compression: "zstd" }), "ZSTD");
+  assert.equal(await compressed({ compression: "zstd", parquet: { compression: "none" } }), "UNCOMPRESSED");
+  assert.equal(await compressed({ parquet: { compression: "brotli" } }), "BROTLI");
+});
+
 Deno.test("keys that do not go together are named", () => {
   assert.match(problem({ format: "csv", json: { pretty: true } }), /^json: .* the format is csv/);
   assert.match(problem({ csv: {} }), /^csv: .* the format is jsonl/);
+  assert.match(problem({ format: "csv", parquet: {} }), /^parquet: .* the format is csv/);
+  assert.match(
+    problem({ format: "parquet", compression: "zstd", compression_level: 3 }),
+    /^compression_level: .* inside of Parquet/,
+  );
   assert.match(problem({ metadata_columns: true }), /^metadata_columns: jsonl has no columns/);
   assert.match(problem({ compression: "lz4", compression_level: 3 }), /^compression_level: Only/);
   assert.match(problem({ compression: "gzip", compression_level: 12 }), /^compression_level: .*1 to 9/);

@@ -3,9 +3,16 @@
  * what the keys become is in formats.ts.
  */
 import { z } from "zod";
-import { COMPRESSIONS, CSV_DEFAULTS, DELIMITERS, FORMATS } from "./formats.ts";
+import {
+  COMPRESSIONS,
+  CSV_DEFAULTS,
+  DELIMITERS,
+  FORMATS,
+  PARQUET_COMPRESSIONS,
+  PARQUET_DEFAULTS,
+} from "./formats.ts";
 
-const LATER_FORMATS = ["avro", "parquet"];
+const LATER_FORMATS = ["avro"];
 
 const character = z.string().refine((text) => text.length === 1 && !/[\r\n\w]/.test(text), {
   error: "One character that is no letter, digit or line end",
@@ -50,16 +57,38 @@ const json = z.strictObject({
   pretty: z.boolean().default(false).describe("Each record indented over several lines"),
 });
 
+const parquet = z.strictObject({
+  compression: z.enum(PARQUET_COMPRESSIONS).optional().describe(
+    "Compression of the pages inside the file. Without it `compression` of the sink, or snappy where that is none",
+  ),
+  row_group_size: z.int().min(1).max(1_000_000).default(PARQUET_DEFAULTS.row_group_size).describe(
+    "Rows of a row group; one whose values take 16 MiB of memory is ended earlier",
+  ),
+  enable_statistics: z.boolean().default(PARQUET_DEFAULTS.enable_statistics).describe(
+    "Smallest and largest value of each column of a row group, which lets readers skip row groups",
+  ),
+  data_page_size: z.int().min(1024).max(64 << 20).default(PARQUET_DEFAULTS.data_page_size).describe(
+    "Size of a page before compression, in bytes",
+  ),
+  dictionary_page_size: z.int().min(1024).max(64 << 20).default(PARQUET_DEFAULTS.dictionary_page_size)
+    .describe(
+      "A column of a row group whose distinct values take more bytes than this is written without a dictionary",
+    ),
+  max_string_size: z.int().min(1).max(256 << 20).default(PARQUET_DEFAULTS.max_string_size).describe(
+    "The largest text or binary value, in bytes; a longer one is an error of its record (on_error)",
+  ),
+});
+
 /** The keys, for a connector to put among its own. With `formatProblems` behind them. */
 export const formatKeys = {
   format: z.enum(FORMATS, {
     error: ({ input }) =>
       LATER_FORMATS.includes(input as string) ? `Format "${input}" is not in this build yet` : undefined,
   }).default("jsonl").describe(
-    "`jsonl`: a JSON text a line. `json`: one array. `csv`, `tsv`: the rows of one table, with commas or tabs",
+    "`jsonl`: a JSON text a line. `json`: one array. `csv`, `tsv`: the rows of one table, with commas or tabs. `parquet`: the rows of one table in typed columns",
   ),
   compression: z.enum(COMPRESSIONS).default("none").describe(
-    "Compression around the file; its name ends in .gz, .zst, .snappy (the framing format) or .lz4 (frames)",
+    "Compression around the file; its name ends in .gz, .zst, .snappy (the framing format) or .lz4 (frames). With `parquet` it is inside and the name stays",
   ),
   compression_level: z.int().min(1).max(22).optional().describe(
     "Level of gzip (1 to 9, 6 when left out) or zstd (1 to 22, 3 when left out)",
@@ -69,17 +98,19 @@ export const formatKeys = {
   ),
   json: json.optional().describe("Keys of format `json`"),
   csv: csv.optional().describe("Keys of the formats `csv` and `tsv`"),
+  parquet: parquet.optional().describe("Keys of format `parquet`"),
 };
 
 /** What `formatKeys` come out as. */
 export type FormatConfig = z.output<z.ZodObject<typeof formatKeys>>;
 
 /** The block of keys that a format has. */
-const BLOCKS: Readonly<Record<FormatConfig["format"], "json" | "csv" | undefined>> = {
+const BLOCKS: Readonly<Record<FormatConfig["format"], "json" | "csv" | "parquet" | undefined>> = {
   jsonl: undefined,
   json: "json",
   csv: "csv",
   tsv: "csv",
+  parquet: "parquet",
 };
 
 /** What does not go together in the keys of formats: each with the key to say it at. */
@@ -87,7 +118,7 @@ export function formatProblems(config: FormatConfig): { path: string[]; message:
   const problems: { path: string[]; message: string }[] = [];
   const wrong = (path: string, message: string) => problems.push({ path: [path], message });
   const { format, compression, compression_level } = config;
-  for (const block of ["json", "csv"] as const) {
+  for (const block of ["json", "csv", "parquet"] as const) {
     if (config[block] !== undefined && BLOCKS[format] !== block) {
       wrong(block, `These are keys of format ${block}, but the format is ${format}`);
     }
@@ -98,7 +129,9 @@ export function formatProblems(config: FormatConfig): { path: string[]; message:
       `${format} has no columns: what they hold is in the layout (envelope: standard)`,
     );
   }
-  if (compression_level !== undefined && compression !== "gzip" && compression !== "zstd") {
+  if (compression_level !== undefined && format === "parquet") {
+    wrong("compression_level", "Compression inside of Parquet files has no level to choose");
+  } else if (compression_level !== undefined && compression !== "gzip" && compression !== "zstd") {
     wrong("compression_level", "Only gzip and zstd have levels");
   }
   if (compression === "gzip" && (compression_level ?? 1) > 9) {

@@ -2,10 +2,10 @@
  * Parquet files: typed columns, compressed inside, one row group after the other, so that memory stays bounded whatever
  * the size of the file. formats.ts loads this where a pipeline writes Parquet.
  */
-import { ConnectorError, RecordError } from "../data/errors.ts";
+import { RecordError } from "../data/errors.ts";
 import type { Column, Row } from "../data/value.ts";
 import type { FileFormat } from "./file_format.ts";
-import type { ParquetCompression } from "./parquet_codecs.ts";
+import type { ParquetCompression } from "./formats.ts";
 import { type ParquetColumn, parquetColumn, sizeOf } from "./parquet_column.ts";
 import { ParquetFile } from "./parquet_file.ts";
 import { Misfit } from "./parquet_misfit.ts";
@@ -27,16 +27,6 @@ export interface ParquetOptions {
   readonly metadataColumns: boolean;
 }
 
-/** What options mean that a pipeline leaves out. */
-export const PARQUET_DEFAULTS: Omit<ParquetOptions, "metadataColumns"> = {
-  compression: "snappy",
-  rowGroupSize: 10_000,
-  enableStatistics: true,
-  dataPageSize: 1 << 20,
-  dictionaryPageSize: 1 << 20,
-  maxStringSize: 1 << 20,
-};
-
 /** The values of a row group take so much memory at most, and one row more. */
 const MAX_GROUP_BYTES = 16 << 20;
 
@@ -54,6 +44,8 @@ class ParquetRows implements RowWriter {
   readonly #options: ParquetOptions;
   readonly #columns: readonly ParquetColumn[];
   readonly #file: ParquetFile;
+  /** Why no file can have such columns. */
+  readonly #problem: string | undefined;
   /** The row at hand: it joins its columns when all of them have taken it. */
   readonly #row: Cell[] = [];
   #rows = 0;
@@ -61,13 +53,7 @@ class ParquetRows implements RowWriter {
 
   constructor(options: ParquetOptions, columns: readonly Column[], out: (bytes: Uint8Array) => void) {
     this.#options = options;
-    const names = new Set(columns.map(({ name }) => name));
-    if (names.size < columns.length) {
-      throw new ConnectorError("Cannot write a Parquet file: two columns have the same name", {
-        code: "schema_duplicate_column",
-        hint: "Rename one of them with a rename_field transform, or leave metadata_columns out",
-      });
-    }
+    this.#problem = problemOf(columns);
     this.#columns = columns.map((column) => parquetColumn(column, options));
     this.#file = new ParquetFile(options, out);
   }
@@ -77,6 +63,11 @@ class ParquetRows implements RowWriter {
   }
 
   write(row: Row): boolean {
+    if (this.#problem !== undefined) {
+      throw new RecordError(`A Parquet file can't hold the row: ${this.#problem}`, {
+        code: "schema_columns",
+      });
+    }
     const columns = this.#columns;
     let present = 0;
     let bytes = 0;
@@ -89,7 +80,7 @@ class ParquetRows implements RowWriter {
       this.#row[i] = cell;
       bytes += sizeOf(cell);
     }
-    if (columns.length === 0 || present < Object.keys(row).length) {
+    if (present < Object.keys(row).length) {
       throw new RecordError("The row has other names than its stream has columns", {
         code: "schema_columns",
       });
@@ -125,7 +116,17 @@ class ParquetRows implements RowWriter {
 
   end(): Promise<void> {
     if (this.#rows > 0) this.#flush();
-    this.#file.end(this.#columns);
+    // Without columns that a file can have it is empty, as a text file without lines is.
+    if (this.#problem === undefined) this.#file.end(this.#columns);
     return Promise.resolve();
   }
+}
+
+function problemOf(columns: readonly Column[]): string | undefined {
+  const names = new Set(columns.map(({ name }) => name));
+  if (names.size < columns.length) {
+    return "two columns have one name. Rename one (rename_field), or leave metadata_columns out";
+  }
+  if (columns.length === 0) return "it has no columns";
+  return columns.every(({ name }) => name.isWellFormed()) ? undefined : "a column's name has no UTF-8";
 }

@@ -4,9 +4,7 @@
  */
 import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { compressBlock, compressBound } from "npm:lz4js@0.2.0";
-
-export const PARQUET_COMPRESSIONS = ["none", "snappy", "gzip", "zstd", "lz4", "brotli"] as const;
-export type ParquetCompression = (typeof PARQUET_COMPRESSIONS)[number];
+import type { ParquetCompression } from "./formats.ts";
 
 /** Names of `CompressionCodec` in parquet.thrift. `LZ4` there is a framing that readers disagree about. */
 export type ParquetCodec = "UNCOMPRESSED" | "SNAPPY" | "GZIP" | "ZSTD" | "LZ4_RAW" | "BROTLI";

@@ -30,7 +30,8 @@ export function decimalParquet(type: ColumnType & { kind: "decimal" }): ParquetT
       logical_type: { type: "DECIMAL", precision, scale },
     }],
     cell(value) {
-      const units = unscaled(decimalText(value), scale);
+      const text = decimalText(value);
+      const units = plainUnits(text, scale) ?? unscaled(text, scale);
       if (units >= limit || units <= -limit) throw new Misfit("it has more digits than the precision");
       return units;
     },
@@ -50,6 +51,30 @@ function decimalText(value: Value): string {
   if (typeof value === "bigint" || typeof value === "number") return String(value);
   throw new Misfit(`it is ${kindOf(value)}, not the text of a decimal`);
 }
+
+/** The usual `-12.50` of up to 15 digits, in one pass; undefined for whatever else. */
+function plainUnits(text: string, scale: number): bigint | undefined {
+  if (text.length > 17) return undefined;
+  const isNegative = text.charCodeAt(0) === MINUS;
+  let units = 0;
+  let digits = 0;
+  let point = -1;
+  for (let at = isNegative ? 1 : 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === POINT && point < 0 && digits > 0) point = digits;
+    else if (char >= 48 && char <= 57) {
+      units = units * 10 + char - 48;
+      digits++;
+    } else return undefined;
+  }
+  const missing = scale - (point < 0 ? 0 : digits - point);
+  if (digits === 0 || point === digits || missing < 0 || digits + missing > 15) return undefined;
+  for (let i = 0; i < missing; i++) units *= 10;
+  return BigInt(isNegative ? -units : units);
+}
+
+const MINUS = 45;
+const POINT = 46;
 
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
 

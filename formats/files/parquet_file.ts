@@ -3,8 +3,10 @@
 // half the memory (190 against 480 MB), without promises, and it knows the logical types UUID and JSON.
 import { ByteWriter, ParquetWriter, type SchemaElement } from "npm:hyparquet-writer@0.17.0";
 import { unconvertMinMax } from "npm:hyparquet-writer@0.17.0/src/unconvert.js";
-import { CODEC_OF, COMPRESSORS, type ParquetCompression } from "./parquet_codecs.ts";
+import type { ParquetCompression } from "./formats.ts";
+import { CODEC_OF, COMPRESSORS } from "./parquet_codecs.ts";
 import type { ParquetColumn } from "./parquet_column.ts";
+import type { Cell } from "./parquet_type.ts";
 
 export interface ParquetFileOptions {
   readonly compression: ParquetCompression;
@@ -21,6 +23,8 @@ export class ParquetFile {
   readonly #out: (bytes: Uint8Array) => void;
   #writer: ParquetWriter | undefined;
   #schema: SchemaElement[] = [];
+  /** Of each column, whether there are floats in it. */
+  #floats: boolean[] = [];
 
   constructor(options: ParquetFileOptions, out: (bytes: Uint8Array) => void) {
     this.#options = options;
@@ -31,7 +35,12 @@ export class ParquetFile {
   writeGroup(columns: readonly ParquetColumn[]): void {
     const writer = this.#begin(columns);
     const { dataPageSize: pageSize, dictionaryPageSize: dictionarySize } = this.#options;
-    const columnData = columns.map(({ name, cells }) => ({ name, data: cells as unknown[] }));
+    const columnData = columns.map(({ name, cells }, i) => ({
+      name,
+      data: cells as unknown[],
+      // A dictionary of the library has one entry for 0 and −0.
+      encoding: this.#floats[i] && cells.some(hasNegativeZero) ? "PLAIN" as const : undefined,
+    }));
     writer.write({ columnData, rowGroupSize: columnData[0].data.length, pageSize, dictionarySize });
     this.#shortenStatistics(writer);
   }
@@ -49,10 +58,9 @@ export class ParquetFile {
   #begin(columns: readonly ParquetColumn[]): ParquetWriter {
     if (this.#writer) return this.#writer;
     const { compression, enableStatistics } = this.#options;
-    this.#schema = [
-      { name: "schema", num_children: columns.length },
-      ...columns.flatMap((column) => column.elements()),
-    ];
+    const elements = columns.map((column) => column.elements());
+    this.#schema = [{ name: "schema", num_children: columns.length }, ...elements.flat()];
+    this.#floats = elements.map((list) => list.some(({ type }) => type === "FLOAT" || type === "DOUBLE"));
     return this.#writer = new ParquetWriter({
       writer: new Pieces(this.#out),
       schema: this.#schema,
@@ -86,6 +94,12 @@ export class ParquetFile {
       if (isKept && isLonger(max)) statistics.is_max_value_exact = false;
     });
   }
+}
+
+function hasNegativeZero(cell: Cell): boolean {
+  if (typeof cell === "number") return Object.is(cell, -0);
+  if (typeof cell !== "object" || cell === null || cell instanceof Uint8Array) return false;
+  return (Array.isArray(cell) ? cell : Object.values(cell)).some(hasNegativeZero);
 }
 
 function isLonger(value: unknown): boolean {

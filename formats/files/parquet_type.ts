@@ -99,7 +99,7 @@ export function parquetType(type: ColumnType, limits: Limits): ParquetType {
     case "array":
       return list(parquetType(type.items, limits));
     case "struct":
-      return type.fields.length > 0 ? struct(type.fields, limits) : json(limits);
+      return isGroup(type.fields) ? struct(type.fields, limits) : json(limits);
     case "map":
       return map(parquetType(type.values, limits), limits);
     case "string":
@@ -110,6 +110,11 @@ export function parquetType(type: ColumnType, limits: Limits): ParquetType {
     case "timetz":
       return text(limits, textOf);
   }
+}
+
+/** A group without members, and names without UTF-8, no file can have. */
+function isGroup(fields: readonly Column[]): boolean {
+  return fields.length > 0 && fields.every(({ name }) => name.isWellFormed());
 }
 
 const UNIT = { 6: "MICROS", 9: "NANOS" } as const;
@@ -269,16 +274,39 @@ function single(value: Value): number {
   const wide = double(value);
   const narrow = Math.fround(wide);
   if (narrow === wide || Number.isNaN(wide)) return narrow;
-  for (let digits = 6; digits <= 9; digits++) {
+  for (let digits = 9; digits > 0; digits--) {
     if (Number(narrow.toPrecision(digits)) === wide) return narrow;
   }
   throw new Misfit("it is no number of 32 bits");
 }
 
+/** By hand: a regular expression and `fromHex` take four times as long, a quarter of the time of a usual row. */
 function uuidBytes(value: Value): Uint8Array {
-  const digits = textOf(value).replaceAll("-", "");
-  if (!/^[0-9a-f]{32}$/i.test(digits)) throw new Misfit("its text is no UUID");
-  return Uint8Array.fromHex(digits);
+  const text = textOf(value);
+  const bytes = new Uint8Array(16);
+  let digits = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === MINUS) continue;
+    const digit = hexDigit(char);
+    if (digit < 0 || digits === 32) throw notUuid();
+    bytes[digits >> 1] |= digits & 1 ? digit : digit << 4;
+    digits++;
+  }
+  if (digits < 32) throw notUuid();
+  return bytes;
+}
+
+const MINUS = 45;
+
+function hexDigit(char: number): number {
+  if (char >= 48 && char <= 57) return char - 48;
+  const letter = char | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+}
+
+function notUuid(): Misfit {
+  return new Misfit("its text is no UUID");
 }
 
 function isNot(value: Value, wanted: string): Misfit {

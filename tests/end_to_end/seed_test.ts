@@ -139,7 +139,11 @@ const BLOCKS: readonly Block[] = [
     more: [SOURCE, SINK, pipeline("in", "out")],
     flows: ["p: in datagen → out stdout"],
   },
-  { name: "s3_parquet", more: [SOURCE, pipeline("in", "s3")], needs: ["parquet"] },
+  {
+    name: "s3_parquet",
+    more: [SOURCE, pipeline("in", "s3")],
+    flows: ["p: in datagen → s3 object-storage"],
+  },
   {
     name: "s3_compression",
     more: [SOURCE, pipeline("in", "s3")],

@@ -143,13 +143,13 @@ const typed: fc.Arbitrary<Typed> = fc.letrec<{ any: Typed }>((tie) => ({
   ),
 })).any;
 
-interface Table {
+export interface Table {
   readonly stream: Stream;
   readonly row: fc.Arbitrary<Row>;
 }
 
 /** A table and rows of it: some columns NULL, some not sent. */
-const table: fc.Arbitrary<Table> = fc.record({
+export const anyTable: fc.Arbitrary<Table> = fc.record({
   name: anyText,
   namespace: fc.option(anyText, { nil: undefined }),
   database: fc.option(anyText, { nil: undefined }),
@@ -249,7 +249,7 @@ const place: fc.Arbitrary<Row> = fc.record({
 }, { noNullPrototype: true });
 
 /** A change of a random table, as a CDC source would write it. */
-export const anyChange: fc.Arbitrary<DataRecord> = table.chain(({ stream, row }) =>
+export const anyChange: fc.Arbitrary<DataRecord> = anyTable.chain(({ stream, row }) =>
   fc.record({
     common,
     operation: fc.constantFrom<Operation>("insert", "update", "delete", "snapshot", "truncate", "tombstone"),
@@ -277,7 +277,7 @@ export const anyChange: fc.Arbitrary<DataRecord> = table.chain(({ stream, row })
 
 /** A message, a schema document, or a record of a queue, with a key of its own. */
 export const anyOther: fc.Arbitrary<DataRecord> = fc.oneof(
-  table.chain(({ stream, row }) =>
+  anyTable.chain(({ stream, row }) =>
     fc.record({ common, row, document: anyJson, kind: fc.nat({ max: 2 }) }).map(
       ({ common, row, document, kind }) => {
         const operation = (["message", "schema", "record"] as const)[kind];
