@@ -65,7 +65,10 @@ export class Compressor {
   }
 
   #compressed(): Uint8Array[] {
-    const piece = this.#compress!(concat(this.#waiting, this.#waitingBytes));
+    const all = concat(this.#waiting, this.#waitingBytes);
+    const piece = this.#compress!(all);
+    // A megabyte for each piece of a file: left to the garbage collector they add up to 20 at a time.
+    if (this.#waiting.length > 1) (all.buffer as ArrayBuffer).transfer(0);
     this.#waiting = [];
     this.#waitingBytes = 0;
     const header = this.#header;
