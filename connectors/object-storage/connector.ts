@@ -9,15 +9,17 @@ import {
   defineConnector,
   type Machine,
 } from "../contract.ts";
+import { azureConfig, completeAzure, permissionsOf as azurePermissions } from "./azure/config.ts";
 import example from "./example.gen.ts";
 import { PARTITIONINGS, PLACEHOLDERS, templateProblem } from "./folder_template.ts";
+import { completeGcs, gcsConfig, permissionsOf as gcsPermissions } from "./gcs/config.ts";
 import { completeS3 } from "./s3/complete.ts";
 import { s3Keys } from "./s3/config.ts";
-import { s3Hosts } from "./s3/address.ts";
+import { s3Permissions } from "./s3/address.ts";
 import { upgradeConfig } from "./upgrade.ts";
 
 const placeholders = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`).join(" ");
-const LATER_PROVIDERS = ["gcs", "azure"];
+const PROVIDERS = ["s3", "gcs", "azure", "local"] as const;
 
 const template = (text: string, context: z.RefinementCtx) => {
   const message = templateProblem(text);
@@ -25,14 +27,11 @@ const template = (text: string, context: z.RefinementCtx) => {
 };
 
 const config = z.strictObject({
-  provider: z.enum(["s3", "local"], {
-    error: ({ input }) =>
-      LATER_PROVIDERS.includes(input as string) ? `Provider "${input}" is not in this build yet` : undefined,
-  }).default("s3").describe(
-    "Where objects go: `s3` (also MinIO, R2 and others that speak it) or `local`, files below a folder",
+  provider: z.enum(PROVIDERS).default("s3").describe(
+    "Where objects go: `s3` (also MinIO, R2 and others that speak it), `gcs` (Google Cloud Storage), `azure` (Blob Storage) or `local`, files below a folder",
   ),
   bucket: z.string().min(1).optional().describe(
-    "The bucket. With `local`: a folder below the root; none when left out",
+    "The bucket; of `azure` the container. With `local`: a folder below the root; none when left out",
   ),
   prefix: z.string().default("").superRefine(template).describe(
     `What the objects' names begin with, as a folder. It may hold ${placeholders}`,
@@ -77,6 +76,8 @@ const config = z.strictObject({
     "Longest time for one request, which sends 16 MB at most, in seconds",
   ),
   s3: s3Keys.optional().describe("Keys of provider `s3`"),
+  gcs: gcsConfig.optional().describe("Keys of provider `gcs`"),
+  azure: azureConfig.optional().describe("Keys of provider `azure`"),
   local: z.strictObject({
     root: z.string().min(1).describe("The folder that the objects' names begin in; made when missing"),
   }).optional().describe("Keys of provider `local`"),
@@ -85,7 +86,7 @@ const config = z.strictObject({
   const wrong = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: [path], message });
   if (provider !== "local" && bucket === undefined) wrong("bucket", "A bucket is needed");
-  for (const block of ["s3", "local"] as const) {
+  for (const block of PROVIDERS) {
     if (block !== provider && config[block] !== undefined) {
       wrong(block, `"${block}" belongs to provider ${block}; this one is ${provider}`);
     }
@@ -94,10 +95,15 @@ const config = z.strictObject({
     wrong("bucket", "A bucket has no slashes: write folders into prefix");
   }
   if (provider === "local" && config.local === undefined) wrong("local", "local.root is needed");
+  if (provider === "azure" && config.azure === undefined) wrong("azure", "azure.account is needed");
   for (const { path, message } of formatProblems(config)) context.addIssue({ code: "custom", path, message });
-}).overwrite((config) =>
-  config.provider === "s3" && config.s3 === undefined ? { ...config, s3: s3Keys.parse({}) } : config
-);
+}).overwrite((config) => {
+  const { provider } = config;
+  // Blocks in which nothing is required.
+  if (provider === "s3" && !config.s3) return { ...config, s3: s3Keys.parse({}) };
+  if (provider === "gcs" && !config.gcs) return { ...config, gcs: gcsConfig.parse({}) };
+  return config;
+});
 
 export type ObjectStorageConfig = z.output<typeof config>;
 
@@ -117,26 +123,28 @@ const definition: ConnectorDefinition<ObjectStorageConfig> = defineConnector<Obj
   },
   version: "1.0.0",
   category: "storage_object",
-  tags: ["s3", "minio", "r2", "files", "data-lake"],
+  tags: ["s3", "gcs", "azure", "minio", "r2", "files", "data-lake"],
   title: "Object storage",
-  summary: "Writes records to files in S3 or a local folder, exactly once",
+  summary: "Writes records to files in S3, Google Cloud Storage, Azure or a folder, exactly once",
   description:
     "Collects records into files, in folders by table, time or column, and makes an object of each when it is large or " +
     "old enough. An object appears as a whole, under a name that says which records it holds, and is never written " +
     "over, so that after a crash no record is missing and none is there twice.",
   config,
   upgradeConfig,
-  foreignKeys: Object.fromEntries(
-    ["avro", "gcs", "azure"].map((key) => [key, `"${key}" is not in this build yet; remove it`]),
-  ),
+  foreignKeys: { avro: '"avro" is not in this build yet; remove it' },
   completeConfig,
   permissions(config) {
-    if (config.provider === "local") {
-      const { root } = config.local!;
-      return { read: [root], write: [root] };
+    switch (config.provider) {
+      case "s3":
+        return s3Permissions(config.s3!, config.bucket!);
+      case "gcs":
+        return gcsPermissions(config.gcs!);
+      case "azure":
+        return azurePermissions(config.azure!);
+      case "local":
+        return { read: [config.local!.root], write: [config.local!.root] };
     }
-    const { net, read } = s3Hosts(config.s3!, config.bucket!);
-    return { net, ...read.length > 0 && { read } };
   },
   sink: {
     guarantee: "exactly_once",
@@ -152,17 +160,22 @@ const definition: ConnectorDefinition<ObjectStorageConfig> = defineConnector<Obj
 
 export default definition;
 
-/** What the machine knows: for S3 keys and region. A local root that nobody named is the one of earlier versions. */
+/** What the machine knows: keys, regions, endpoints. A local root that nobody named is the one of earlier versions. */
 function completeConfig(config: Record<string, unknown>, machine: Machine): CompletedConfig {
   const { provider = "s3" } = config;
-  if (provider === "s3") return completeS3(config, machine);
-  if (provider !== "local" || (config.local as { root?: unknown } | undefined)?.root !== undefined) {
-    return { config, notes: [], problems: [] };
+  switch (provider) {
+    case "s3":
+      return completeS3(config, machine);
+    case "gcs":
+      return completeGcs(config, machine);
+    case "azure":
+      return completeAzure(config, machine);
+    default: {
+      const isNamed = (config.local as { root?: unknown } | undefined)?.root !== undefined;
+      if (provider !== "local" || isNamed) return { config, notes: [], problems: [] };
+      const root = `${machine.env("TMPDIR") ?? "/tmp"}/rivven-storage`;
+      const note = `local.root is left out: files go to ${root}, which the system may empty`;
+      return { config: { ...config, local: { root } }, notes: [note], problems: [] };
+    }
   }
-  const root = `${machine.env("TMPDIR") ?? "/tmp"}/rivven-storage`;
-  return {
-    config: { ...config, local: { root } },
-    notes: [`local.root is left out: files go to ${root}, which the system may empty`],
-    problems: [],
-  };
 }

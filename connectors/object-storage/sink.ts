@@ -6,6 +6,10 @@ import { LocalStore } from "./local/store.ts";
 import { LAYOUT_KEYS, type LayoutKeys } from "./layout.ts";
 import { ObjectSink } from "./object_sink.ts";
 import type { ObjectStore } from "./object_store.ts";
+import { endpointOf as azureEndpoint } from "./azure/endpoint.ts";
+import { openStore as openAzure } from "./azure/store.ts";
+import { endpointOf as gcsEndpoint } from "./gcs/endpoint.ts";
+import { openStore as openGcs } from "./gcs/store.ts";
 import { bucketUrl } from "./s3/address.ts";
 import { openStore as openS3 } from "./s3/store.ts";
 
@@ -26,11 +30,24 @@ function openStore(
   config: ObjectStorageConfig,
   context: SinkContext,
 ): { readonly store: ObjectStore; readonly target: string } {
-  if (config.provider === "local") {
-    const root = join(config.local!.root, config.bucket ?? "");
-    return { store: new LocalStore(root, context.random), target: root };
+  const { provider, bucket = "" } = config;
+  const at = (endpoint: string) => `${endpoint}/${bucket}`;
+  switch (provider) {
+    case "s3":
+      return { store: openS3(config, context), target: bucketUrl(config.s3!, bucket).href };
+    case "gcs": {
+      const gcs = config.gcs!;
+      return { store: openGcs({ ...config, bucket, gcs }, context), target: at(gcsEndpoint(gcs)) };
+    }
+    case "azure": {
+      const azure = config.azure!;
+      return { store: openAzure({ ...config, bucket, azure }, context), target: at(azureEndpoint(azure)) };
+    }
+    case "local": {
+      const root = join(config.local!.root, bucket);
+      return { store: new LocalStore(root, context.random), target: root };
+    }
   }
-  return { store: openS3(config, context), target: bucketUrl(config.s3!, config.bucket!).href };
 }
 
 /** The keys that decide about files. No other goes into the state, since others may be secret. */

@@ -1,4 +1,6 @@
 /** Where a bucket is: the address of its objects, and the hosts that a worker must reach. */
+import type { Permissions } from "../../contract.ts";
+import { hostOf } from "../address.ts";
 import type { S3Config } from "./config.ts";
 
 /** Where instances get their keys: the same address on every EC2 machine. */
@@ -35,18 +37,11 @@ export function identityUrl({ identity, identity_url, region }: S3Config): URL |
   }
 }
 
-/** Exactly the rights that the store needs. */
-export function s3Hosts(config: S3Config, bucket: string): { net: string[]; read: string[] } {
+/** Exactly what the store needs. */
+export function s3Permissions(config: S3Config, bucket: string): Permissions {
   const { ca_cert_path, identity, identity_token_path } = config;
-  const urls = [bucketUrl(config, bucket), identityUrl(config)];
-  const files = [ca_cert_path, identity === undefined ? undefined : identity_token_path];
-  return {
-    net: urls.filter((url) => url !== undefined).map(hostAndPort),
-    read: files.filter((path) => path !== undefined),
-  };
-}
-
-/** `host:port`, as a right is written. */
-export function hostAndPort({ protocol, hostname, port }: URL): string {
-  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+  const urls = [bucketUrl(config, bucket), identityUrl(config)].filter((url) => url !== undefined);
+  const files = [ca_cert_path, identity === undefined ? undefined : identity_token_path]
+    .filter((path) => path !== undefined);
+  return { net: urls.map(({ href }) => hostOf(href)), ...files.length > 0 && { read: files } };
 }
