@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parquetMetadata, parquetReadObjects } from "npm:hyparquet@1.31.5";
+import { DEFAULT_PARSERS } from "npm:hyparquet@1.31.5/src/convert.js";
 import { compressors } from "npm:hyparquet-compressors@1.1.2";
 import { fakeBatch, fakeRecord, fakeStream, ORDERS } from "../../tests/fakes/records.ts";
 import { DuckDb } from "../../tests/oracle/duckdb.ts";
@@ -200,6 +201,17 @@ Deno.test("a second reader gets the same values, in every codec", async () => {
     // It says undefined for a list that is NULL.
     assert.deepEqual(read.map((row) => ({ ...row, list: row.list ?? null })), rows, compression);
   }
+});
+
+Deno.test("nanoseconds with a zone are all in the file", async () => {
+  const rows = [{ at: "2026-01-31T12:00:00.123456789+02:00" }];
+  const { files } = await write({ at: stampTz(9) }, rows);
+  const read = await parquetReadObjects({
+    file: files[0].buffer,
+    compressors,
+    parsers: { ...DEFAULT_PARSERS, timestampFromNanoseconds: (nanos: bigint) => nanos },
+  });
+  assert.deepEqual(read, [{ at: BigInt(Date.UTC(2026, 0, 31, 10)) * 1_000_000n + 123_456_789n }]);
 });
 
 const struct: ColumnType = { kind: "struct", fields: [{ name: "x", type: INT32, nullable: true }] };
