@@ -119,7 +119,7 @@ const definition: ConnectorDefinition<FileConfig> = defineConnector<FileConfig>(
   type: "file",
   version: "1.0.0",
   category: "storage_file",
-  tags: ["files", "jsonl", "csv", "local", "replay"],
+  tags: ["files", "jsonl", "csv", "avro", "parquet", "local", "replay"],
   title: "Files",
   summary: "Appends records to local files, exactly once, and reads files",
   description:

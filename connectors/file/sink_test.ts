@@ -419,11 +419,34 @@ Deno.test("check tries the folder and leaves nothing behind", async () => {
   assert.match(await findings("x/o.jsonl"), /^failed: .* is not a folder/);
 });
 
-Deno.test("formats of other builds and wrong paths are refused by name", () => {
-  const problems = (config: unknown) =>
-    definition.config.safeParse(config).error!.issues.map(({ message }) => message);
-  assert.match(problems({ path: "out/x", format: "parquet" })[0], /"parquet" is not in this build yet/);
-  assert.match(problems({ path: "/{stream}" })[0], /right below/);
+Deno.test("what is right for one side only is refused on the other, at its key", () => {
+  const machine = { env: () => undefined, readFile: () => "", fileMode: () => undefined };
+  const problems = (role: "source" | "sink", config: Record<string, unknown>) =>
+    definition.completeConfig!(config, machine, role).problems.map(({ key, message }) =>
+      `${key}: ${message}`
+    );
+  assert.deepEqual(problems("sink", { path: "out/x", format: "parquet" }), [
+    "format: The sink can't append to parquet files",
+  ]);
+  assert.match(problems("sink", { path: "/{stream}" })[0], /^path: .* right below/);
+  assert.match(
+    problems("sink", { path: "out/x", follow: true, envelope: "none" })[0],
+    /^follow: .* key of the source/,
+  );
+  assert.match(problems("source", { path: "out/{stream}" })[0], /^path: .* no placeholders/);
+  assert.match(problems("source", { path: "/*.jsonl" })[0], /^path: .* right below/);
+  assert.match(problems("source", { path: "in/*/../x" })[0], /^path: .* behind a/);
+  assert.deepEqual(problems("source", { path: "in/", rotation: {}, envelope: "standard", start: "latest" }), [
+    "rotation: rotation is a key of the sink",
+    "envelope: Of a source this is auto or none; the layout belongs to the sink",
+    "start: Without follow: true there is nothing behind the end to read",
+  ]);
+  assert.deepEqual(problems("source", { path: "in/**/*.jsonl", follow: true, start: "latest" }), []);
+  const reads = (path: string) => definition.permissions(definition.config.parse({ path }), "source");
+  for (const path of ["in/", "in", "in/*.jsonl", "in/a.jsonl", "./in/a?c", "in/**"]) {
+    assert.deepEqual(reads(path), { read: ["in"] }, path);
+  }
+  assert.deepEqual(reads("/var/log/app.jsonl"), { read: ["/var/log"] });
   assert.deepEqual(
     definition.permissions(definition.config.parse({ path: "./out/{stream}.jsonl" }), "sink"),
     {

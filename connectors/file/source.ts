@@ -11,6 +11,7 @@ import { StructureError } from "../../formats/files/read/json_values.ts";
 import { GROUP } from "../../formats/files/read/text_reader.ts";
 import type { Batch, CheckReport, DiscoveredStream, Position, Source, SourceContext } from "../contract.ts";
 import type { FileConfig } from "./connector.ts";
+import { isAnother, isRead, OpenTable } from "./open_table.ts";
 import { hasPlace, lineEndBefore, OpenText, wholeCheck } from "./open_text.ts";
 import { openText } from "./source_readers.ts";
 import { checkSource, discoverStreams } from "./source_check.ts";
@@ -23,6 +24,7 @@ import { sourcePathProblem } from "./source_path.ts";
 const MAX_OPEN = 64;
 /** A batch with so many rejected texts is handed on, whatever it holds. */
 const MAX_REJECTED = 100;
+const NO_BYTES = new Uint8Array();
 
 /**
  * Opens the source. Nothing is read yet.
@@ -150,6 +152,7 @@ class Reading implements Disposable {
 
   /** What a file has that was not read. */
   async *#file(file: FoundFile): AsyncGenerator<Batch> {
+    if (file.kind.format === "avro" || file.kind.format === "parquet") return yield* this.#table(file);
     let open: OpenText | undefined;
     try {
       open = await this.#openText(file);
@@ -168,7 +171,7 @@ class Reading implements Disposable {
 
   async *#records(open: OpenText): AsyncGenerator<Batch> {
     const writer = this.#writer;
-    writer.lane = open.pass === 0 ? open.file.id : `${open.file.id}+${open.pass}`;
+    writer.lane = laneOf(open);
     let isEnd = false;
     for (;;) {
       if (this.#next(open, isEnd)) {
@@ -190,39 +193,79 @@ class Reading implements Disposable {
       this.#isAhead = true;
     }
     if (isEnd && open.reader.hasRest) {
-      this.#context.log.warn(
-        `"${open.file.path}" ends in the middle of a record: it is left for the next run`,
-        {
-          offset: open.reader.offset,
-        },
-      );
+      this.#warnOfRest(open.file, open.reader.offset);
     }
+  }
+
+  /** The same of a file with typed rows, which is not kept open. */
+  async *#table(file: FoundFile): AsyncGenerator<Batch> {
+    const known = this.#progress.files.get(file.id);
+    if (known && (known.offset === ALL || isRead(file, known))) return;
+    const from = !known ? newState(file, 0, 0) : isAnother(file, known) ? this.#again(file, known) : known;
+    using open = await OpenTable.open(file, from, this.#config);
+    if (!open) {
+      if (this.#config.follow) return;
+      throw new ConnectorError(`Cannot read "${file.path}": it is not complete`, {
+        code: "serialization_file",
+        hint:
+          "Its end is missing: it is still being written, or was cut off. Set follow: true to wait for it",
+      });
+    }
+    const writer = this.#writer;
+    writer.lane = laneOf(open);
+    while (open.isReady || await open.next()) {
+      const index = open.offset;
+      const before = writer.length;
+      try {
+        open.write(writer);
+      } catch (error) {
+        this.#reject(error, before, file, index, NO_BYTES);
+      }
+      if (!writer.isFull && this.#rejected < MAX_REJECTED) continue;
+      yield await this.#finish(open);
+      if (this.#signal.aborted) return;
+    }
+    if (writer.length > 0 || this.#rejected > 0) yield await this.#finish(open);
+    else {
+      this.#progress.note(open.state);
+      this.#isAhead = true;
+    }
+    if (open.hasRest && !this.#config.follow) this.#warnOfRest(file, open.offset);
+  }
+
+  #warnOfRest({ path }: FoundFile, offset: number): void {
+    this.#context.log.warn(`"${path}" ends in the middle of a record: it is left for the next run`, {
+      offset,
+    });
   }
 
   /** Writes the next record, or rejects it. @returns false: there is none yet */
   #next({ reader, file }: OpenText, isEnd: boolean): boolean {
-    const writer = this.#writer;
-    const before = writer.length;
+    const before = this.#writer.length;
     try {
       if (!reader.next(isEnd)) return false;
-      reader.write(writer);
+      reader.write(this.#writer);
     } catch (error) {
       if (error instanceof StructureError) throw brokenFile(file, reader.offset, error);
-      if (!(error instanceof RecordError)) throw error;
-      writer.rollback(before);
-      this.#rejected++;
-      const { message, code } = error;
-      this.#context.reject({
-        stream: { name: this.#config.stream ?? file.kind.stream },
-        lane: writer.lane,
-        order: orderText(GROUP, reader.start),
-        payload: reader.rejected.slice(),
-      }, new RecordError(`${message} in "${file.name}"`, { code }));
+      this.#reject(error, before, file, reader.start, reader.rejected);
     }
     return true;
   }
 
-  async #finish(open?: OpenText): Promise<Batch> {
+  /** @throws what is no RecordError */
+  #reject(error: unknown, written: number, file: FoundFile, index: number, payload: Uint8Array): void {
+    if (!(error instanceof RecordError)) throw error;
+    this.#writer.rollback(written);
+    this.#rejected++;
+    this.#context.reject({
+      stream: { name: this.#config.stream ?? file.kind.stream },
+      lane: this.#writer.lane,
+      order: orderText(GROUP, index),
+      payload: payload.slice(),
+    }, new RecordError(`${error.message} in "${file.name}"`, { code: error.code }));
+  }
+
+  async #finish(open?: OpenText | OpenTable): Promise<Batch> {
     if (open) this.#progress.note(open.state);
     this.#rejected = 0;
     this.#isAhead = false;
@@ -322,6 +365,11 @@ class Reading implements Disposable {
     }
     return unlisted;
   }
+}
+
+/** Order counts within one pass over one file. */
+function laneOf({ file: { id }, pass }: OpenText | OpenTable): string {
+  return pass === 0 ? id : `${id}+${pass}`;
 }
 
 function brokenFile({ path }: FoundFile, offset: number, { message }: StructureError): ConnectorError {

@@ -4,6 +4,7 @@ import { Streams } from "../../formats/data/envelope_reader.ts";
 import { RecordError, reportError } from "../../formats/data/errors.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import type { CheckReport, DiscoveredStream, SourceContext } from "../contract.ts";
+import { OpenTable } from "./open_table.ts";
 import { openFile } from "./open_text.ts";
 import type { SourceConfig } from "./source_config.ts";
 import { type FileFinder, type FoundFile, unknownFormat } from "./source_files.ts";
@@ -76,6 +77,11 @@ async function streamsIn(
   config: SourceConfig,
   context: SourceContext,
 ): Promise<readonly Stream[]> {
+  if (file.kind.format === "avro" || file.kind.format === "parquet") {
+    const start = { name: file.name, id: file.id, pass: 0, offset: 0, count: 0, check: "" };
+    using open = await OpenTable.open(file, start, config);
+    return open ? [open.stream] : [];
+  }
   const writer: BatchWriter = context.batchWriter({ maxRecords: MAX_RECORDS });
   const start = { name: file.name, id: file.id, pass: 0, offset: 0, count: 0, check: "" };
   using open = await openText(file, start, config, new Streams());

@@ -35,9 +35,11 @@ export function kindOfName(
   const dot = rest.lastIndexOf(".");
   const byEnding = dot > 0 ? ENDINGS[rest.slice(dot + 1).toLowerCase()] : undefined;
   const compression = given.compression ?? "auto";
+  const format = given.format ?? byEnding;
+  const isTable = format === "avro" || format === "parquet";
   return {
-    format: given.format ?? byEnding,
-    compression: compression === "auto" ? suffixOf ?? "none" : compression,
+    format,
+    compression: isTable ? "none" : compression === "auto" ? suffixOf ?? "none" : compression,
     stream: byEnding || (given.format && dot > 0) ? rest.slice(0, dot) : rest,
   };
 }

@@ -54,13 +54,8 @@ export async function openText(
       const all = { ...options, stream, isPlain, key };
       return OpenText.open(file, from, (offset, count) => new CsvRows(all, columns, text, offset, count));
     }
-    case undefined:
-      throw unknownFormat(file.path);
     default:
-      throw new ConnectorError(`Cannot read "${file.path}": ${file.kind.format} is not in this build yet`, {
-        code: "config_format",
-        hint: "Use jsonl, json or csv",
-      });
+      throw unknownFormat(file.path);
   }
 }
 
