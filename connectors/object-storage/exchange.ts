@@ -4,6 +4,7 @@
  */
 import http from "node:http";
 import https from "node:https";
+import { fetched } from "./fetched.ts";
 
 export interface Outgoing {
   readonly method: string;
@@ -26,6 +27,9 @@ const MAX_ANSWER_BYTES = 8 << 20;
 
 export class Connections implements Disposable {
   readonly #agents: { readonly "http:": http.Agent; readonly "https:": https.Agent };
+  readonly #hasCa: boolean;
+  /** For https:// without a CA of its own. */
+  #client: Deno.HttpClient | undefined;
 
   /** @param ca PEM text of the CA that counts in place of the system's */
   constructor({ ca }: { readonly ca?: string } = {}) {
@@ -34,6 +38,7 @@ export class Connections implements Disposable {
       "http:": new http.Agent(options),
       "https:": new https.Agent(ca === undefined ? options : { ...options, ca }),
     };
+    this.#hasCa = ca !== undefined;
   }
 
   /** @throws whatever the network does, and an `AbortError` when the signal is aborted */
@@ -41,6 +46,10 @@ export class Connections implements Disposable {
     signal.throwIfAborted();
     const size = body.reduce((sum, piece) => sum + piece.length, 0);
     const isTls = url.protocol === "https:";
+    if (isTls && !this.#hasCa) {
+      this.#client ??= Deno.createHttpClient({});
+      return await fetched({ method, url, headers, body }, this.#client, signal);
+    }
     const request = (isTls ? https : http).request(url, {
       method,
       agent: this.#agents[isTls ? "https:" : "http:"],
@@ -81,6 +90,7 @@ export class Connections implements Disposable {
   [Symbol.dispose](): void {
     this.#agents["http:"].destroy();
     this.#agents["https:"].destroy();
+    this.#client?.close();
   }
 }
 
