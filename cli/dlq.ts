@@ -7,6 +7,7 @@ import { type Arguments, EXIT, UsageError } from "./command.ts";
 import { idOf, type Letter, Letters, type Summary } from "./dlq_letters.ts";
 import { replayLetters } from "./dlq_replay.ts";
 import { loadPlan } from "./load.ts";
+import { didYouMean } from "../runtime/config/suggest.ts";
 import { logTo } from "./log_lines.ts";
 import { jsonText, type Output } from "./output.ts";
 import { renderTable } from "./table.ts";
@@ -18,7 +19,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
   const [action, ...ids] = args.positionals;
   const act = ACTIONS[action];
   checkOptions(action, ids, args);
-  const { plan } = await loadPlan(args, output);
+  const { config, plan } = await loadPlan(args, output);
   using letters = new Letters({
     plan,
     isLocal: args.flag("local"),
@@ -26,7 +27,9 @@ export async function run(args: Arguments, output: Output): Promise<number> {
     timeoutMs: args.number("timeout") ?? DEFAULT_TIMEOUT_MS,
     log: logTo(output, "warn", "text"),
   });
-  return await act({ letters, ids, args, output, plan });
+  const flows = plan.sources.flatMap((source) => source.flows.map(({ name }) => name));
+  const written = config.document.entries("pipelines").map(([name]) => name);
+  return await act({ letters, ids, args, output, plan, pipelines: [...new Set([...flows, ...written])] });
 }
 
 interface Context {
@@ -35,6 +38,8 @@ interface Context {
   readonly args: Arguments;
   readonly output: Output;
   readonly plan: Plan;
+  /** Of the file, those that are disabled too. */
+  readonly pipelines: readonly string[];
 }
 
 const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = { list, show, replay, drop };
@@ -119,8 +124,20 @@ function microsOf(since: string): bigint {
   return BigInt(millis) * 1000n;
 }
 
-async function list({ letters, args, output }: Context): Promise<number> {
-  const found = await letters.list(filterOf(args));
+/** @throws {UsageError} when nothing is found for a pipeline that is not in the file; one that was may have left some */
+async function listed({ letters, args, pipelines }: Context): Promise<readonly Summary[]> {
+  const filter = filterOf(args);
+  const found = await letters.list(filter);
+  if (found.length > 0 || filter.pipeline === undefined || pipelines.includes(filter.pipeline)) return found;
+  throw new UsageError(
+    `There is no pipeline "${filter.pipeline}" in this file, and no dead letter of it`,
+    didYouMean(filter.pipeline, pipelines, "Its pipelines are"),
+  );
+}
+
+async function list(context: Context): Promise<number> {
+  const { output } = context;
+  const found = await listed(context);
   if (output.json) output.printJson(found.map(summaryAsData));
   else if (found.length === 0) output.say("There are no dead letters");
   else {
@@ -232,10 +249,9 @@ function detailsOf(letter: Letter, text: string | undefined): [string, string | 
   ];
 }
 
-async function chosen({ letters, ids, args }: Context): Promise<readonly Letter[]> {
-  const wanted = ids.length > 0
-    ? [...new Set(ids)]
-    : (await letters.list(filterOf(args))).map(({ place }) => idOf(place));
+async function chosen(context: Context): Promise<readonly Letter[]> {
+  const { letters, ids } = context;
+  const wanted = ids.length > 0 ? [...new Set(ids)] : (await listed(context)).map(({ place }) => idOf(place));
   const found: Letter[] = [];
   for (const id of wanted) found.push(await letters.get(id));
   return found;

@@ -79,7 +79,12 @@ Deno.test("refused records are listed, shown, mended, replayed into the sink and
   using ran = await ranWith(hook);
   const { dlq, ids } = ran;
   assert.deepEqual(await ids(), ["1", "2", "3", "4"]);
-  assert.deepEqual(await ids("--pipeline", "other"), []);
+  assert.deepEqual(await ids("--pipeline", "hooked"), ["1", "2", "3", "4"]);
+  for (const action of [["list"], ["drop", "--all", "--yes"], ["replay", "--all"]]) {
+    const { code, stderr } = await dlq(...action, "--pipeline", "hoked");
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /no pipeline "hoked" in this file.*\n.*Did you mean "hooked"\?/);
+  }
   assert.deepEqual(await ids("--stream", "datagen", "--since", "1h"), ["1", "2", "3", "4"]);
   assert.deepEqual(await ids("--since", "2999-01-01"), []);
 
