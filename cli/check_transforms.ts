@@ -53,7 +53,8 @@ async function lookAt(
   const findings: CheckFinding[] = [];
   let current = streams;
   for (const { type, name, config } of steps) {
-    const warn = (message: string) => void findings.push({ name: "transforms", status: "warning", message });
+    const warn = (message: string) =>
+      void findings.push({ name: "transforms", status: "warning", message: `"${name}": ${message}` });
     const module: TransformModule = await implementations[type]();
     const transform = await module.openTransform(config as never, {
       name,

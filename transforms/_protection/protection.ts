@@ -160,7 +160,7 @@ export class FieldProtection<Action> implements Transform {
   #failUnmatched({ selector }: FieldEntry<Action>, stream: Stream): void {
     const { context, allowUnmatched, done } = this.#options;
     const message = `"${qualifiedName(stream)}" has no column for "${selector.text}", which is to be ${done}`;
-    if (allowUnmatched) return context.log.warn(`${context.name}: ${message}`);
+    if (allowUnmatched) return context.log.warn(message);
     const all = stream.columns!.map(({ name }) => name);
     const columns = all.slice(0, MOST_COLUMNS).join(", ") + (all.length > MOST_COLUMNS ? ", …" : "");
     throw new ConnectorError(message, {
@@ -177,7 +177,7 @@ export class FieldProtection<Action> implements Transform {
     const { context, done } = this.#options;
     for (const { selector } of this.#unmatched) {
       context.log.warn(
-        `${context.name}: no table that came has "${selector.text}", which is to be ${done}; there were ` +
+        `No table that came has "${selector.text}", which is to be ${done}; there were ` +
           [...this.#tables].join(", "),
       );
     }
