@@ -13,7 +13,8 @@ function read(text: string, known: readonly ConnectorDefinition[] = definitions)
   return readConfig(text, {
     file: "init.yaml",
     definitions: known,
-    env: (name) => text.includes(name) ? `value-of-${name.toLowerCase().replaceAll("_", "-")}` : undefined,
+    env: (name) =>
+      text.includes(`\${${name}`) ? `value-of-${name.toLowerCase().replaceAll("_", "-")}` : undefined,
     readFile: (path) => `text of ${path}`,
     unsetVariables: "error",
   });
