@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { datagenToFile, datagenToStdout } from "./datagen.ts";
+import { fileToFile } from "./file_source.ts";
 import { type Bench, print } from "./measure.ts";
 import { objectStorageLocal, objectStorageS3 } from "./object_storage.ts";
 import { postgresLive } from "./postgres_live.ts";
@@ -17,6 +18,7 @@ import { transforms } from "./transforms.ts";
 const BENCHES: readonly Bench[] = [
   datagenToStdout,
   datagenToFile,
+  fileToFile,
   objectStorageLocal,
   objectStorageS3,
   postgresStream,
