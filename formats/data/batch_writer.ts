@@ -560,7 +560,7 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
   #orderLast = NaN;
   #orderBytes: Uint8Array = NO_MEMBERS;
 
-  /** The order as a JSON string. Counting up by one changes a digit or two in place. */
+  /** The order as a JSON string. Within a group only digits change: one or two where it counts up by one. */
   #orderValue(): void {
     const index = this.orderIndex;
     if (Number.isNaN(index)) return this.literal(NO_ORDER);
@@ -568,6 +568,13 @@ export class BatchWriter extends JsonWriter implements EnvelopeWriter {
       let digit = this.#orderBytes.length - 2;
       while (this.#orderBytes[digit] === 0x39) this.#orderBytes[digit--] = 0x30;
       this.#orderBytes[digit]++;
+    } else if (this.#orderGroup === this.#group) {
+      let rest = index;
+      for (let digit = this.#orderBytes.length - 2, k = 0; k < 16; digit--, k++) {
+        const tens = Math.floor(rest / 10);
+        this.#orderBytes[digit] = 0x30 + (rest - tens * 10);
+        rest = tens;
+      }
     } else {
       this.#orderBytes = utf8.encode(JSON.stringify(orderText(this.#group!, index)));
       this.#orderGroup = this.#group;

@@ -2,11 +2,11 @@
  * The `standard` envelope exactly as this program writes it, read in its bytes: most messages, ten times as fast as
  * envelope_parts.ts. What is not exactly that is left to envelope_parts.ts, which gives the same for what both can read.
  */
+import { isUtf8 } from "node:buffer";
 import type { Operation } from "./record.ts";
 import { met, NULL, skipString, skipValue, startsWith } from "./json_scan.ts";
 
 const utf8 = new TextEncoder();
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const OPEN_BEFORE = utf8.encode('{"before":');
 const AFTER = utf8.encode(',"after":');
@@ -238,17 +238,5 @@ class Tail {
     for (; i + 4 <= to; i += 4) if (frame.getInt32(start + i) !== view.getInt32(i)) return false;
     for (; i < to; i++) if (frame.getUint8(start + i) !== view.getUint8(i)) return false;
     return true;
-  }
-}
-
-function isUtf8(bytes: Uint8Array): boolean {
-  let i = 0;
-  while (i < bytes.length && bytes[i] < 0x80) i++;
-  if (i === bytes.length) return true;
-  try {
-    strict.decode(bytes);
-    return true;
-  } catch {
-    return false;
   }
 }
