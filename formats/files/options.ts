@@ -62,7 +62,7 @@ const parquet = z.strictObject({
     "Compression of the pages inside the file. Without it `compression` of the sink, or snappy where that is none",
   ),
   row_group_size: z.int().min(1).max(1_000_000).default(PARQUET_DEFAULTS.row_group_size).describe(
-    "Rows of a row group; one whose values take 16 MiB of memory is ended earlier",
+    "Rows of a row group; one whose values take 8 MiB of memory is ended earlier",
   ),
   enable_statistics: z.boolean().default(PARQUET_DEFAULTS.enable_statistics).describe(
     "Smallest and largest value of each column of a row group, which lets readers skip row groups",

@@ -398,7 +398,7 @@ Deno.test("row groups end at their rows and at their bytes, so that little is he
   const groups = parquetMetadata(files[0].buffer).row_groups.map(({ num_rows }) => Number(num_rows));
   assert.equal(groups.reduce((a, b) => a + b), 100);
   assert.ok(groups.length > 1 && groups.every((size) => size < 90), `${groups}`);
-  assert.ok(mostBuffered < 17 << 20, `${mostBuffered} bytes held back`);
+  assert.ok(mostBuffered < 9 << 20, `${mostBuffered} bytes held back`);
   const few = await write({ id: INT32 }, Array.from({ length: 10 }, (_, id) => ({ id })), {
     rowGroupSize: 4,
   });

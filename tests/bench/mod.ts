@@ -7,6 +7,7 @@ import { datagenToFile, datagenToStdout } from "./datagen.ts";
 import { fileToFile } from "./file_source.ts";
 import { type Bench, print } from "./measure.ts";
 import { objectStorageLocal, objectStorageS3 } from "./object_storage.ts";
+import { parquet } from "./parquet.ts";
 import { postgresLive } from "./postgres_live.ts";
 import { postgresSnapshot } from "./postgres_snapshot.ts";
 import { postgresStream } from "./postgres_stream.ts";
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   rivvenSink,
   rivvenSource,
   transforms,
+  parquet,
   start,
   memory,
 ];
