@@ -1,6 +1,6 @@
 /**
- * Requests to an object store over HTTP, sent again until there is an answer that decides something: what gcs/ and
- * azure/ have in common. What an answer means is their matter.
+ * Requests to an object store over HTTP, sent again until there is an answer that decides something: what s3/, gcs/
+ * and azure/ have in common. What an answer means is their matter.
  */
 import type { ConnectorContext } from "../contract.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
@@ -134,8 +134,9 @@ export function nowMs({ clock }: Pick<StoreContext, "clock">): number {
   return Number(clock.nowMicros() / 1000n);
 }
 
+/** 501: it can't do that, now or later. */
 function isBusy({ status }: HttpAnswer): boolean {
-  return status >= 500 || status === 408 || status === 429;
+  return (status >= 500 && status !== 501) || status === 408 || status === 429;
 }
 
 function givenUp(what: string, attempts: number, result: Attempt, retryAfterMs?: number): ConnectorError {

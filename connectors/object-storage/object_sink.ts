@@ -42,6 +42,8 @@ interface NewFile {
 
 /** Files open at a time; their number is what partitions by a column may make large. */
 const MAX_FILES = 500;
+/** What comes at most while a flush is on its way: the batches that wait in the port. */
+const MORE_BYTES = 16 << 20;
 /** Objects made at a time. */
 const UPLOADS = 4;
 
@@ -220,7 +222,10 @@ export class ObjectSink implements Sink {
     for (const file of this.#open.values()) add(file);
     for (const file of this.#complete) add(file);
     for (const { pieces } of this.#unfinished) pieces.forEach(add);
-    return count >= MAX_FILES || bytes >= this.#options.maxBytes;
+    const { maxBytes } = this.#options;
+    // The flush that was interrupted may have been larger: what came while it was asked for was in it.
+    const isHalfDone = this.#unfinished.isBehind(this.#reached);
+    return count >= MAX_FILES || bytes >= (isHalfDone ? maxBytes + MORE_BYTES : maxBytes);
   }
 
   // ---- files into objects -----------------------------------------------------------------------------------------

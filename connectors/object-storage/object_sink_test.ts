@@ -145,6 +145,29 @@ Deno.test("it is full when its files hold as much as they may, compressed, or th
   assert.equal(sink.isFull, true);
 });
 
+Deno.test("a flush that is finished is not cut short because it is full", async () => {
+  const world = new World();
+  const long = (id: number) =>
+    fakeBatch([fakeRecord(id, { after: { id: BigInt(id), customer: "x".repeat(900_000) } })], {
+      layout: "plain",
+    });
+  {
+    const { sink } = await world.open();
+    for (let id = 0; id < 4; id++) await sink.write(long(id));
+    assert.equal(sink.isFull, true);
+    await sink.flush();
+  }
+  const { sink } = await world.open();
+  for (let id = 0; id < 3; id++) {
+    await sink.write(long(id));
+    assert.equal(sink.isFull, false);
+  }
+  await sink.write(long(3));
+  assert.equal(sink.isFull, true);
+  await sink.flush();
+  assert.equal(world.store.objects.size, 1);
+});
+
 Deno.test("records without an order get names that nobody has, also when dead letters gave them one", async () => {
   const world = new World();
   for (let i = 0; i < 2; i++) {

@@ -34,7 +34,10 @@ function openStore(
   const at = (endpoint: string) => `${endpoint}/${bucket}`;
   switch (provider) {
     case "s3":
-      return { store: openS3(config, context), target: bucketUrl(config.s3!, bucket).href };
+      return {
+        store: openS3({ ...config, bucket, s3: config.s3! }, context),
+        target: bucketUrl(config.s3!, bucket).href,
+      };
     case "gcs": {
       const gcs = config.gcs!;
       return { store: openGcs({ ...config, bucket, gcs }, context), target: at(gcsEndpoint(gcs)) };

@@ -53,6 +53,11 @@ export class UnfinishedFiles {
     return this.#all[Symbol.iterator]();
   }
 
+  /** Have the records of the files begun to come again, and not all come yet? */
+  isBehind(reached: ReadonlyMap<string, string>): boolean {
+    return [...this.#ends].some(([lane, end]) => reached.has(lane) && reached.get(lane)! < end);
+  }
+
   /** How many of a batch's records may belong to one of the files; they come first. */
   countIn(batch: Batch): number {
     const end = this.#ends.get(batch.lane);

@@ -34,7 +34,7 @@ export async function checkBucket(
       },
     );
   } finally {
-    const removed = await requests.send({ method: "DELETE", name });
+    const removed = await requests.send({ what: `remove "${name}"`, method: "DELETE", name });
     if (removed.status >= 300) {
       report({
         name: "probe",
@@ -46,8 +46,9 @@ export async function checkBucket(
       });
     }
   }
-  const looked = await requests.send({ method: "HEAD", name: `${name}-missing` });
-  const listed = await requests.send({ method: "GET", query: { uploads: "", prefix: name } });
+  const what = `look into bucket "${bucket}"`;
+  const looked = await requests.send({ what, method: "HEAD", name: `${name}-missing` });
+  const listed = await requests.send({ what, method: "GET", query: { uploads: "", prefix: name } });
   if (looked.status === 404 && listed.status === 200) return;
   report({
     name: "rights",

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../contract.ts";
 import { ConnectorError } from "../../../formats/data/errors.ts";
-import type { Connections, Incoming } from "../exchange.ts";
+import type { StoreHttp } from "../http.ts";
 import { identityUrl } from "./address.ts";
 import type { S3Config } from "./config.ts";
 import { elementText } from "./xml.ts";
@@ -17,13 +17,13 @@ export interface S3Keys {
 
 export interface S3KeySource {
   /** Undefined: requests are not signed. */
-  current(signal: AbortSignal): Promise<S3Keys | undefined>;
+  current(): Promise<S3Keys | undefined>;
   /** The store says that they have ended. True: there will be others to try. */
   renew(): boolean;
 }
 
 /** @throws {ConnectorError} `auth_s3_no_keys` when the configuration has none */
-export function keySource(config: S3Config, clock: Clock, connections: Connections): S3KeySource {
+export function keySource(config: S3Config, clock: Clock, http: StoreHttp): S3KeySource {
   const { anonymous, identity, access_key_id, secret_access_key, session_token } = config;
   const fixed = (keys: S3Keys | undefined): S3KeySource => ({
     current: () => Promise.resolve(keys),
@@ -37,7 +37,7 @@ export function keySource(config: S3Config, clock: Clock, connections: Connectio
       sessionToken: session_token,
     });
   }
-  if (identity !== undefined) return new GivenKeys(config, clock, connections);
+  if (identity !== undefined) return new GivenKeys(config, clock, http);
   throw new ConnectorError(
     "There are no keys for S3: neither in the configuration, nor in variables or a profile",
     {
@@ -50,33 +50,32 @@ export function keySource(config: S3Config, clock: Clock, connections: Connectio
 }
 
 interface Asking {
-  readonly method?: "PUT" | "POST";
+  readonly method?: "GET" | "PUT" | "POST";
   readonly headers?: Record<string, string>;
   readonly body?: string;
 }
 
 /** Keys are fetched anew this long before they end. */
 const RENEW_EARLY_MS = 5 * 60_000;
-const TIMEOUT_MS = 10_000;
 
 class GivenKeys implements S3KeySource {
   readonly #config: S3Config;
   readonly #clock: Clock;
-  readonly #connections: Connections;
+  readonly #http: StoreHttp;
   #keys: S3Keys | undefined;
   #endMs = 0;
   #fetching: Promise<S3Keys> | undefined;
 
-  constructor(config: S3Config, clock: Clock, connections: Connections) {
+  constructor(config: S3Config, clock: Clock, http: StoreHttp) {
     this.#config = config;
     this.#clock = clock;
-    this.#connections = connections;
+    this.#http = http;
   }
 
-  async current(signal: AbortSignal): Promise<S3Keys> {
+  async current(): Promise<S3Keys> {
     const leftMs = this.#endMs - this.#nowMs();
     if (this.#keys && leftMs > RENEW_EARLY_MS) return this.#keys;
-    this.#fetching ??= this.#fetch(signal).finally(() => this.#fetching = undefined);
+    this.#fetching ??= this.#fetch().finally(() => this.#fetching = undefined);
     try {
       return await this.#fetching;
     } catch (error) {
@@ -95,7 +94,7 @@ class GivenKeys implements S3KeySource {
     return Number(this.#clock.nowMicros() / 1000n);
   }
 
-  async #fetch(signal: AbortSignal): Promise<S3Keys> {
+  async #fetch(): Promise<S3Keys> {
     const { identity } = this.#config;
     const url = identityUrl(this.#config);
     if (url === undefined) {
@@ -105,10 +104,10 @@ class GivenKeys implements S3KeySource {
       });
     }
     const given = identity === "instance"
-      ? await this.#ofInstance(url, signal)
+      ? await this.#ofInstance(url)
       : identity === "container"
-      ? JSON.parse(await this.#ask(url, signal, { headers: this.#containerToken() }))
-      : await this.#ofToken(url, signal);
+      ? JSON.parse(await this.#ask(url, { headers: this.#containerToken() }))
+      : await this.#ofToken(url);
     const { AccessKeyId, SecretAccessKey, Token, Expiration } = given;
     if (typeof AccessKeyId !== "string" || typeof SecretAccessKey !== "string") {
       throw this.#refused(url, "no keys");
@@ -123,16 +122,16 @@ class GivenKeys implements S3KeySource {
   }
 
   /** Amazon EC2 User Guide, "Use IMDSv2". */
-  async #ofInstance(url: URL, signal: AbortSignal) {
+  async #ofInstance(url: URL) {
     const at = (path: string) => new URL(path, url);
-    const token = await this.#ask(at("latest/api/token"), signal, {
+    const token = await this.#ask(at("latest/api/token"), {
       method: "PUT",
       headers: { "X-aws-ec2-metadata-token-ttl-seconds": "300" },
     });
     const headers = { "X-aws-ec2-metadata-token": token };
     const roles = at("latest/meta-data/iam/security-credentials/");
-    const role = (await this.#ask(roles, signal, { headers })).trim().split("\n")[0];
-    return JSON.parse(await this.#ask(new URL(encodeURIComponent(role), roles), signal, { headers }));
+    const role = (await this.#ask(roles, { headers })).trim().split("\n")[0];
+    return JSON.parse(await this.#ask(new URL(encodeURIComponent(role), roles), { headers }));
   }
 
   #containerToken(): Record<string, string> {
@@ -142,7 +141,7 @@ class GivenKeys implements S3KeySource {
   }
 
   /** AWS STS API Reference, AssumeRoleWithWebIdentity. */
-  async #ofToken(url: URL, signal: AbortSignal) {
+  async #ofToken(url: URL) {
     const { role_arn, identity_token_path } = this.#config;
     if (role_arn === undefined || identity_token_path === undefined) {
       throw new ConnectorError("Cannot get keys for S3: web_identity needs a role and a token file", {
@@ -158,7 +157,7 @@ class GivenKeys implements S3KeySource {
       WebIdentityToken: this.#read(identity_token_path),
     });
     const headers = { "content-type": "application/x-www-form-urlencoded" };
-    const xml = await this.#ask(url, signal, { method: "POST", headers, body: body.toString() });
+    const xml = await this.#ask(url, { method: "POST", headers, body: body.toString() });
     return {
       AccessKeyId: elementText(xml, "AccessKeyId"),
       SecretAccessKey: elementText(xml, "SecretAccessKey"),
@@ -181,26 +180,18 @@ class GivenKeys implements S3KeySource {
     }
   }
 
-  async #ask(url: URL, signal: AbortSignal, asking: Asking): Promise<string> {
-    const { method = "GET", headers = {}, body = "" } = asking;
-    let answer: Incoming;
-    try {
-      const bytes = body === "" ? [] : [new TextEncoder().encode(body)];
-      const timeout = AbortSignal.timeout(TIMEOUT_MS);
-      answer = await this.#connections.exchange(
-        { method, url, headers, body: bytes },
-        AbortSignal.any([signal, timeout]),
-      );
-    } catch (cause) {
-      if (cause instanceof Deno.errors.NotCapable) throw cause;
-      throw new ConnectorError(`Cannot get keys for S3 from ${url.origin}: no answer`, {
+  async #ask(url: URL, { method = "GET", headers = {}, body }: Asking): Promise<string> {
+    const bytes = body === undefined ? undefined : [new TextEncoder().encode(body)];
+    const result = await this.#http.attempt({ method, url: url.href, headers, body: bytes });
+    if (result.kind === "unknown") {
+      throw new ConnectorError(`Cannot get keys for S3 from ${url.origin}: ${result.reason}`, {
         code: "connection_s3_identity",
         hint: "Is this a machine of AWS, with a role? Otherwise give s3 keys",
-        cause,
       });
     }
-    if (answer.status !== 200) throw this.#refused(url, String(answer.status));
-    return answer.text;
+    const { status, text } = result.answer;
+    if (status !== 200) throw this.#refused(url, String(status));
+    return text;
   }
 
   #refused(url: URL, answer: string): ConnectorError {

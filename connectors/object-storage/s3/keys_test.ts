@@ -1,11 +1,22 @@
 /** Keys that are given to a machine, by servers of this process that give them as those of AWS do. */
 import assert from "node:assert/strict";
-import { FakeClock } from "../../../tests/fakes/clock.ts";
-import { Connections } from "../exchange.ts";
+import type { FakeClock } from "../../../tests/fakes/clock.ts";
+import { fakeSinkContext } from "../../../tests/fakes/context.ts";
+import { StoreHttp } from "../http.ts";
 import { s3Keys } from "./config.ts";
 import { keySource } from "./keys.ts";
 
-const never = new AbortController().signal;
+function opened(): { http: StoreHttp; clock: FakeClock } {
+  const context = fakeSinkContext();
+  const retry = {
+    max_retries: 0,
+    initial_backoff_ms: 1,
+    max_backoff_ms: 1,
+    backoff_multiplier: 1,
+    jitter_factor: 0,
+  };
+  return { http: new StoreHttp({ retry, request_timeout_secs: 10 }, context), clock: context.clock };
+}
 
 interface Seen {
   readonly path: string;
@@ -15,7 +26,7 @@ interface Seen {
 
 async function givenBy(
   answer: (request: Seen, number: number) => Response,
-  use: (server: { url: string; seen: Seen[]; clock: FakeClock; connections: Connections }) => Promise<void>,
+  use: (server: { url: string; seen: Seen[]; clock: FakeClock; http: StoreHttp }) => Promise<void>,
 ): Promise<void> {
   const seen: Seen[] = [];
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
@@ -27,8 +38,9 @@ async function givenBy(
     };
     return answer(one, seen.push(one));
   });
-  using connections = new Connections();
-  await use({ url: `http://127.0.0.1:${server.addr.port}/`, seen, clock: new FakeClock(true), connections });
+  const { http, clock } = opened();
+  using _http = http;
+  await use({ url: `http://127.0.0.1:${server.addr.port}/`, seen, clock, http });
 }
 
 const minutesLater = (clock: FakeClock, minutes: number) =>
@@ -50,16 +62,16 @@ Deno.test("an instance's keys are fetched with a session token, kept, and fetche
   }, async (server) => {
     clock = server.clock;
     const config = s3Keys.parse({ identity: "instance", identity_url: server.url });
-    const keys = keySource(config, clock, server.connections);
+    const keys = keySource(config, clock, server.http);
     const first = { accessKeyId: "K3", secretAccessKey: "s", sessionToken: "t" };
-    const both = await Promise.all([keys.current(never), keys.current(never)]);
+    const both = await Promise.all([keys.current(), keys.current()]);
     assert.deepEqual(both, [first, first]);
     clock.advance(54 * 60_000);
-    assert.deepEqual(await keys.current(never), first);
+    assert.deepEqual(await keys.current(), first);
     clock.advance(2 * 60_000);
-    assert.equal((await keys.current(never))!.accessKeyId, "K6");
+    assert.equal((await keys.current())!.accessKeyId, "K6");
     assert.ok(keys.renew());
-    assert.equal((await keys.current(never))!.accessKeyId, "K9");
+    assert.equal((await keys.current())!.accessKeyId, "K9");
   });
 });
 
@@ -74,13 +86,13 @@ Deno.test("keys that can't be renewed are used to their end", async () => {
       clock = server.clock;
       const url = `${server.url}v1/credentials`;
       const config = s3Keys.parse({ identity: "container", identity_url: url, identity_token: "pod" });
-      const keys = keySource(config, clock, server.connections);
-      await keys.current(never);
+      const keys = keySource(config, clock, server.http);
+      await keys.current();
       assert.equal(server.seen[0].headers.get("authorization"), "pod");
       clock.advance(58 * 60_000);
-      assert.equal((await keys.current(never))!.accessKeyId, "K");
+      assert.equal((await keys.current())!.accessKeyId, "K");
       clock.advance(3 * 60_000);
-      await assert.rejects(keys.current(never), (error: Error & { code: string; retryable: boolean }) => {
+      await assert.rejects(keys.current(), (error: Error & { code: string; retryable: boolean }) => {
         assert.equal(error.code, "auth_s3_identity");
         assert.ok(error.retryable);
         assert.doesNotMatch(error.message, /secret words/);
@@ -106,14 +118,14 @@ Deno.test("a web identity's token is read anew each time and shown to STS", asyn
           role_arn: "arn:aws:iam::1:role/r",
           identity_token_path: path,
         });
-        const keys = keySource(config, server.clock, server.connections);
-        assert.deepEqual(await keys.current(never), {
+        const keys = keySource(config, server.clock, server.http);
+        assert.deepEqual(await keys.current(), {
           accessKeyId: "K",
           secretAccessKey: "s",
           sessionToken: "t&t",
         });
         await Deno.writeTextFile(path, "token-2\n");
-        await keys.current(never);
+        await keys.current();
         const forms = server.seen.map(({ body }) => new URLSearchParams(body));
         assert.deepEqual(forms.map((form) => form.get("WebIdentityToken")), ["token-1", "token-2"]);
         assert.equal(forms[0].get("RoleArn"), "arn:aws:iam::1:role/r");
@@ -126,14 +138,14 @@ Deno.test("a web identity's token is read anew each time and shown to STS", asyn
 });
 
 Deno.test("where nobody gives keys that is said", async () => {
-  using connections = new Connections();
-  const clock = new FakeClock(true);
+  const { http, clock } = opened();
+  using _http = http;
   const away = s3Keys.parse({ identity: "instance", identity_url: "http://127.0.0.1:9" });
-  await assert.rejects(keySource(away, clock, connections).current(never), {
+  await assert.rejects(keySource(away, clock, http).current(), {
     code: "connection_s3_identity",
   });
   const nowhere = s3Keys.parse({ identity: "container" });
-  await assert.rejects(keySource(nowhere, clock, connections).current(never), { code: "auth_s3_identity" });
+  await assert.rejects(keySource(nowhere, clock, http).current(), { code: "auth_s3_identity" });
   const nothing = s3Keys.parse({ identity: "web_identity" });
-  await assert.rejects(keySource(nothing, clock, connections).current(never), { code: "auth_s3_identity" });
+  await assert.rejects(keySource(nothing, clock, http).current(), { code: "auth_s3_identity" });
 });

@@ -1,10 +1,9 @@
 /** Objects in a bucket of S3, or of a store that speaks it. */
-import type { CheckReport, SinkContext } from "../../contract.ts";
-import { ConnectorError, reportError } from "../../../formats/data/errors.ts";
+import type { CheckReport } from "../../contract.ts";
+import { reportError } from "../../../formats/data/errors.ts";
 import { sizeOf, slice } from "../bytes.ts";
-import type { ObjectStorageConfig } from "../connector.ts";
 import type { NewObject, ObjectStore } from "../object_store.ts";
-import { Connections } from "../exchange.ts";
+import { type HttpKeys, type StoreContext, StoreHttp } from "../http.ts";
 import { checkBucket } from "./check.ts";
 import type { S3Config } from "./config.ts";
 import { s3Error } from "./errors.ts";
@@ -19,29 +18,44 @@ const PARTS_AT_A_TIME = 3;
 /** How often an upload begins anew because another one was under way (409). */
 const MAX_CONFLICTS = 5;
 
-export function openStore(config: ObjectStorageConfig, context: SinkContext): S3Store {
-  const s3 = config.s3!;
-  const connections = openConnections(s3);
-  const keys = keySource(s3, context.clock, connections);
-  const requests = new S3Requests({ ...config, s3, bucket: config.bucket! }, context, keys, connections);
-  return new S3Store(s3, config.bucket!, requests, context);
+/** What of the connector's keys it goes by. */
+export interface S3StoreConfig extends HttpKeys {
+  readonly bucket: string;
+  readonly s3: S3Config;
+}
+
+/** @throws {ConnectorError} where there are no keys, or `ca_cert_path` can't be used */
+export function openStore(config: S3StoreConfig, context: StoreContext): S3Store {
+  const { s3, bucket, retry, request_timeout_secs } = config;
+  const http = new StoreHttp({ retry, request_timeout_secs, ca_cert_path: s3.ca_cert_path }, context);
+  try {
+    const requests = new S3Requests(s3, bucket, http, keySource(s3, context.clock, http), context);
+    return new S3Store(s3, bucket, http, requests, context);
+  } catch (error) {
+    http[Symbol.dispose]();
+    throw error;
+  }
 }
 
 export class S3Store implements ObjectStore {
   readonly #config: S3Config;
   readonly #bucket: string;
+  readonly #http: StoreHttp;
   readonly #requests: S3Requests;
-  readonly #context: Pick<SinkContext, "log" | "random">;
+  readonly #context: StoreContext;
   #cantClean = false;
 
+  /** Use openStore(). */
   constructor(
     config: S3Config,
     bucket: string,
+    http: StoreHttp,
     requests: S3Requests,
-    context: Pick<SinkContext, "log" | "random">,
+    context: StoreContext,
   ) {
     this.#config = config;
     this.#bucket = bucket;
+    this.#http = http;
     this.#requests = requests;
     this.#context = context;
   }
@@ -49,8 +63,10 @@ export class S3Store implements ObjectStore {
   async create({ name, body, contentType }: NewObject): Promise<"created" | "exists"> {
     const headers = { "Content-Type": contentType, ...this.#storageHeaders() };
     const inParts = sizeOf(body) > SINGLE_BYTES;
+    const what = `make ${this.#shown(name)}`;
     for (let conflicts = 0;; conflicts++) {
       const answer = inParts ? await this.#createInParts(name, body, headers) : await this.#requests.send({
+        what,
         method: "PUT",
         name,
         headers: { ...headers, "If-None-Match": "*" },
@@ -61,21 +77,26 @@ export class S3Store implements ObjectStore {
       if (answer.status === 412) return "exists";
       // "Conditional writes": another request for this name is under way.
       if (answer.code !== "ConditionalRequestConflict" || conflicts >= MAX_CONFLICTS) {
-        throw s3Error(`make ${this.#shown(name)}`, answer);
+        throw s3Error(what, answer);
       }
     }
   }
 
   async sizeOf(name: string): Promise<number | undefined> {
-    const answer = await this.#requests.send({ method: "HEAD", name });
+    const what = `look at ${this.#shown(name)}`;
+    const answer = await this.#requests.send({ what, method: "HEAD", name });
     if (answer.status === 200) return Number(answer.headers.get("content-length") ?? 0);
     if (answer.status === 404) return undefined;
-    throw s3Error(`look at ${this.#shown(name)}`, answer);
+    throw s3Error(what, answer);
   }
 
   async cleanUp(name: string): Promise<void> {
     if (this.#cantClean) return;
-    const answer = await this.#requests.send({ method: "GET", query: { uploads: "", prefix: name } });
+    const answer = await this.#requests.send({
+      what: `look for uploads of ${this.#shown(name)}`,
+      method: "GET",
+      query: { uploads: "", prefix: name },
+    });
     if (answer.status !== 200) {
       // What is left costs money and does no harm.
       this.#cantClean = true;
@@ -104,7 +125,7 @@ export class S3Store implements ObjectStore {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#requests[Symbol.dispose]();
+    this.#http[Symbol.dispose]();
     return Promise.resolve();
   }
 
@@ -114,7 +135,8 @@ export class S3Store implements ObjectStore {
     body: readonly Uint8Array[],
     headers: Record<string, string>,
   ): Promise<S3Answer> {
-    const begun = await this.#requests.send({ method: "POST", name, query: { uploads: "" }, headers });
+    const what = `make ${this.#shown(name)}`;
+    const begun = await this.#requests.send({ what, method: "POST", name, query: { uploads: "" }, headers });
     const uploadId = elementText(begun.text, "UploadId");
     if (begun.status !== 200 || uploadId === undefined) return begun;
     let isDone = false;
@@ -124,6 +146,7 @@ export class S3Store implements ObjectStore {
         `<Part><PartNumber>${i + 1}</PartNumber><ETag>${escaped(tag)}</ETag></Part>`
       );
       const answer = await this.#requests.send({
+        what,
         method: "POST",
         name,
         query: { uploadId },
@@ -157,11 +180,12 @@ export class S3Store implements ObjectStore {
         const i = next++;
         const part = slice(body, i * PART_BYTES, (i + 1) * PART_BYTES);
         const query = { partNumber: String(i + 1), uploadId };
-        const answer = await this.#requests.send({ method: "PUT", name, query, body: part });
+        const what = `send part ${i + 1} of ${this.#shown(name)}`;
+        const answer = await this.#requests.send({ what, method: "PUT", name, query, body: part });
         const tag = answer.headers.get("etag");
         if (answer.status !== 200 || tag === null) {
           hasFailed = true;
-          throw s3Error(`send part ${i + 1} of ${this.#shown(name)}`, answer);
+          throw s3Error(what, answer);
         }
         tags[i] = tag;
       }
@@ -172,7 +196,8 @@ export class S3Store implements ObjectStore {
   }
 
   async #abort(name: string, uploadId: string): Promise<void> {
-    await this.#requests.send({ method: "DELETE", name, query: { uploadId } });
+    const what = `abort an upload of ${this.#shown(name)}`;
+    await this.#requests.send({ what, method: "DELETE", name, query: { uploadId } });
   }
 
   #storageHeaders(): Record<string, string> {
@@ -191,20 +216,5 @@ export class S3Store implements ObjectStore {
 
   #shown(name: string): string {
     return `"${name}" in bucket "${this.#bucket}"`;
-  }
-}
-
-/** @throws {ConnectorError} when the CA can't be read */
-function openConnections({ ca_cert_path }: S3Config): Connections {
-  if (ca_cert_path === undefined) return new Connections();
-  try {
-    return new Connections({ ca: Deno.readTextFileSync(ca_cert_path) });
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
-    throw new ConnectorError(`Cannot use s3.ca_cert_path "${ca_cert_path}": it can't be read`, {
-      code: "config_s3_ca",
-      hint: "Name a PEM file that this user may read",
-      cause,
-    });
   }
 }

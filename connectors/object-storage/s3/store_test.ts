@@ -40,15 +40,20 @@ interface Options {
 }
 
 function opened(server: Versitygw, { s3, bucket = server.bucket, clock, timeoutSecs = 60 }: Options = {}) {
-  const config = definition.config.parse({
-    bucket,
-    s3: { ...server.keys, ...s3 },
-    retry: { max_retries: 4 },
-    request_timeout_secs: timeoutSecs,
-  });
+  const config = configOf(bucket, { ...server.keys, ...s3 }, timeoutSecs, 4);
   const fake = fakeSinkContext();
   const context = clock ? { ...fake, clock } : { ...fake, clock: realTime(fake.clock) };
   return { store: openStore(config, context), context: fake };
+}
+
+function configOf(bucket: string, s3: Record<string, unknown>, timeoutSecs: number, retries: number) {
+  const config = definition.config.parse({
+    bucket,
+    s3,
+    retry: { max_retries: retries },
+    request_timeout_secs: timeoutSecs,
+  });
+  return { ...config, bucket, s3: config.s3! };
 }
 
 /** The server's signatures need the real time; sleeps are jumped over. */
@@ -111,7 +116,7 @@ Deno.test("S3 store on versitygw", async (t) => {
       [{ s3: { region: "eu-west-1" } }, "config_s3_region"],
       [{ bucket: "missing" }, "not_found_s3_bucket"],
       [{ s3: { anonymous: true } }, "permission_s3"],
-      [{ s3: { endpoint: "http://127.0.0.1:9" } }, "connection_s3"],
+      [{ s3: { endpoint: "http://127.0.0.1:9" } }, "connection_http"],
     ];
     for (const [options, code] of cases) {
       await using store = opened(server, options).store;
@@ -143,6 +148,25 @@ Deno.test("S3 store on versitygw", async (t) => {
     assert.equal(finding.status, "failed");
     assert.equal(finding.hint, "Set s3.region: us-east-1");
   });
+
+  await t.step(
+    "check() finds out that a store writes objects over, and which rights are missing",
+    async () => {
+      await using careless = await startHttpProxy(undefined, ({ method }) => ({
+        kind: "answer",
+        status: method === "PUT" ? 200 : method === "DELETE" ? 204 : 403,
+      }));
+      const s3 = { endpoint: `http://127.0.0.1:${careless.port}` };
+      await using store = opened(server!, { s3 }).store;
+      const findings: CheckFinding[] = [];
+      await store.check((finding) => findings.push(finding));
+      assert.deepEqual(findings.map(({ name, status }) => [name, status]), [
+        ["bucket", "ok"],
+        ["conditions", "failed"],
+        ["rights", "warning"],
+      ]);
+    },
+  );
 
   await t.step("a clock that is off is told from the server's answer", async () => {
     for (const hours of [-3, 2]) {
@@ -214,7 +238,7 @@ Deno.test("S3 store on versitygw", async (t) => {
         async (
           { store, context },
         ) => {
-          await assert.rejects(store.create(object("away", LARGE)), isKind("transient_s3"));
+          await assert.rejects(store.create(object("away", LARGE)), isKind("transient_http_503"));
           assert.ok(context.numbers.get("object_storage_retries_total")! >= 4);
         },
       );
@@ -260,14 +284,9 @@ Deno.test("S3 store on versitygw", async (t) => {
   await t.step("a server that swallows requests is noticed", async () => {
     await using silent = await startHttpProxy(server!.port, () => new Promise(() => {}));
     const s3 = { endpoint: `http://127.0.0.1:${silent.port}` };
-    const config = definition.config.parse({
-      bucket: "lake",
-      s3: { ...server!.keys, ...s3 },
-      retry: { max_retries: 0 },
-      request_timeout_secs: 1,
-    });
+    const config = configOf("lake", { ...server!.keys, ...s3 }, 1, 0);
     await using store = openStore(config, fakeSinkContext());
-    await assert.rejects(store.create(object("silent")), isKind("connection_s3"));
+    await assert.rejects(store.create(object("silent")), isKind("connection_http"));
   });
 
   await t.step(
@@ -310,5 +329,5 @@ Deno.test("S3 store: the server's certificate counts only when the CA that is na
   await using store = opened(server, { s3: { ca_cert_path: authority.caPath } }).store;
   assert.equal(await store.create(object("over TLS", LARGE)), "created");
   await using wrong = opened(server, { s3: { ca_cert_path: other.caPath } }).store;
-  await assert.rejects(wrong.create(object("x")), isKind("connection_s3"));
+  await assert.rejects(wrong.create(object("x")), isKind("connection_http"));
 });
