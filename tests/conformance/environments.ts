@@ -8,8 +8,8 @@ import type { StdoutConfig } from "../../connectors/stdout/connector.ts";
 import { Output } from "../../connectors/stdout/output.ts";
 import { StdoutSink } from "../../connectors/stdout/sink.ts";
 import { systemClock } from "../../runtime/clock.ts";
-import { COMPRESSION_SUFFIX, Compressor } from "../../formats/files/compression.ts";
-import type { Compression } from "../../formats/files/formats.ts";
+import { Compressor } from "../../formats/files/compression.ts";
+import { fileFormat } from "../../formats/files/formats.ts";
 import { fakeBatches } from "../fakes/records.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import {
@@ -42,7 +42,7 @@ export const sourceEnvironments: Readonly<Record<string, Environments<SourceEnvi
   file: {
     "two files": fileSource({ path: "in/*.jsonl", key: ["id"] }),
     "a file that is followed": fileSource({ path: "in/*.jsonl", follow: true }),
-    "compressed files": fileSource({ path: "in/" }, "zstd"),
+    "rows of files with columns": columnFiles,
   },
   rivven: { "messages in a topic": rivvenMessages },
   "postgres-cdc": { "changes in a slot": postgresStream, "a snapshot": postgresSnapshot },
@@ -83,30 +83,45 @@ function datagen(
 }
 
 /** Two files of changes, one of them in layout `rivven`. */
-function fileSource(
-  config: Record<string, unknown>,
-  compression: Compression = "none",
-): () => Promise<SourceEnvironment> {
+function fileSource(config: Record<string, unknown>): () => Promise<SourceEnvironment> {
   return async () => {
     const folder = await Deno.makeTempDir();
     await Deno.mkdir(join(folder, "in"));
     const layouts = { a: "standard", b: "rivven" } as const;
     for (const [name, layout] of Object.entries(layouts)) {
-      const compressor = new Compressor(compression);
-      const batches = fakeBatches(3, 700, name === "a" ? 0 : 2100, { layout });
-      const pieces = batches.flatMap(({ bytes }) => compressor.push(bytes));
-      const path = join(folder, "in", `${name}.jsonl${COMPRESSION_SUFFIX[compression]}`);
-      for (const piece of [...pieces, ...compressor.end()]) {
-        await Deno.writeFile(path, piece, { append: true });
+      for (const { bytes } of fakeBatches(3, 700, name === "a" ? 0 : 2100, { layout })) {
+        await Deno.writeFile(join(folder, "in", `${name}.jsonl`), bytes, { append: true });
       }
     }
     return disposable({
-      config: { ...config, path: join(folder, config.path as string) + (config.path === "in/" ? "/" : "") },
+      config: { ...config, path: join(folder, config.path as string) },
       isEndless: config.follow === true,
       records: 4200,
       clock: systemClock,
     }, () => Deno.remove(folder, { recursive: true }));
   };
+}
+
+/** Rows in CSV, compressed around it, and in Parquet, compressed inside. */
+async function columnFiles(): Promise<SourceEnvironment> {
+  const folder = await Deno.makeTempDir();
+  for (const format of ["csv", "parquet"] as const) {
+    const { begin, extension } = await fileFormat(format, { metadata_columns: format === "csv" });
+    const batches = fakeBatches(2, 700);
+    const compressor = new Compressor(format === "csv" ? "zstd" : "none");
+    const pieces: Uint8Array[] = [];
+    const encoder = begin(batches[0], 0, (bytes) => pieces.push(...compressor.push(bytes)));
+    for (const batch of batches) encoder.add(batch, 0, batch.length, () => {});
+    await encoder.end();
+    const path = join(folder, `rows${extension}${format === "csv" ? ".zst" : ""}`);
+    for (const piece of [...pieces, ...compressor.end()]) await Deno.writeFile(path, piece, { append: true });
+  }
+  return disposable({
+    config: { path: `${folder}/`, key: ["id"], csv: { types: { id: "int64" } } },
+    isEndless: false,
+    records: 2800,
+    clock: systemClock,
+  }, () => Deno.remove(folder, { recursive: true }));
 }
 
 /** A temporary folder; reads all files below it, by name. */

@@ -152,7 +152,7 @@ function union(
     return (all[at] ?? all[0]).value(inner);
   };
   if (all.length === 1) return { type: all[0].type, isNullable, value };
-  return { type: { kind: all.length === 0 ? "unknown" : "json" }, isNullable, value };
+  return { type: { kind: "unknown" }, isNullable, value };
 }
 
 function branchName(schema: AvroSchema, namespace: string): string {
@@ -213,6 +213,9 @@ function primitive(definition: AvroDefinition): Typed {
         return required({ kind: "interval" }, (stored) => intervalText(stored as Uint8Array));
       }
       if (logicalType === "uuid") return required({ kind: "uuid" }, (stored) => uuidText(bytesOf(stored)));
+      if (logicalType === "json") {
+        return required({ kind: "json" }, (stored) => parseJson(bytesOf(stored), true));
+      }
       return required({ kind: "bytes" }, bytesOf);
     default:
       throw new Error(`the schema has a type "${type}" that it does not define`);
