@@ -2,12 +2,13 @@
  * The formats of files by the names that pipeline files use. Sinks that write files call `fileFormat()`; what its keys
  * are and what they mean is in options.ts, which definitions use and no worker loads.
  */
+import type { AvroOptions } from "./avro.ts";
 import type { CsvOptions } from "./csv.ts";
 import type { FileFormat } from "./file_format.ts";
 import type { ParquetOptions } from "./parquet.ts";
 
 /** Names of the formats that a build has. */
-export const FORMATS = ["jsonl", "json", "csv", "tsv", "parquet"] as const;
+export const FORMATS = ["jsonl", "json", "csv", "tsv", "avro", "parquet"] as const;
 export type FormatName = (typeof FORMATS)[number];
 
 /** Compressions around a file. Their code is in compression.ts. */
@@ -37,6 +38,23 @@ export const PARQUET_DEFAULTS = {
   max_string_size: 1 << 20,
 } as const;
 
+/** How blocks of Avro files are compressed, by Avro's names. */
+export type AvroCodec = "null" | "deflate" | "snappy" | "zstandard";
+
+/** What compressions are called, here and elsewhere → how an Avro file has them inside. */
+export const AVRO_COMPRESSIONS = {
+  none: "null",
+  null: "null",
+  deflate: "deflate",
+  snappy: "snappy",
+  zstd: "zstandard",
+  zstandard: "zstandard",
+} as const satisfies Record<string, AvroCodec>;
+export type AvroCompression = keyof typeof AVRO_COMPRESSIONS;
+
+/** What `avro` means where it leaves something out. */
+export const AVRO_DEFAULTS = { namespace: "rivven.events", record_name: "Event" } as const;
+
 /** What the characters between cells are called. The character itself is a name, too. */
 export const DELIMITERS: Readonly<Record<string, string>> = {
   comma: ",",
@@ -59,8 +77,15 @@ export interface FormatKeys {
     readonly columns?: readonly string[];
     readonly escape_formulas: boolean;
   };
-  /** Around text files; Parquet has it inside. */
+  readonly avro?: {
+    readonly compression?: AvroCompression;
+    readonly schema?: string;
+    readonly namespace: string;
+    readonly record_name: string;
+  };
+  /** Around text files; Avro and Parquet have it inside. */
   readonly compression?: Compression;
+  readonly compression_level?: number;
   readonly parquet?: {
     readonly compression?: ParquetCompression;
     readonly row_group_size: number;
@@ -86,9 +111,24 @@ export async function fileFormat(name: FormatName, keys: FormatKeys): Promise<Fi
       return (await import("./csv.ts")).csvFormat(csvOptions(keys, "comma"));
     case "tsv":
       return (await import("./csv.ts")).csvFormat(csvOptions(keys, "tab"));
+    case "avro":
+      return (await import("./avro.ts")).avroFormat(avroOptions(keys));
     case "parquet":
       return (await import("./parquet.ts")).parquetFormat(parquetOptions(keys));
   }
+}
+
+/** Nobody can read an Avro file that is compressed as a whole, so `compression` of the sink means its blocks. */
+function avroOptions(keys: FormatKeys): AvroOptions {
+  const { avro = AVRO_DEFAULTS, compression = "none", metadata_columns: metadataColumns } = keys;
+  return {
+    codec: AVRO_COMPRESSIONS[keys.avro?.compression ?? compression as AvroCompression],
+    level: keys.compression_level,
+    namespace: avro.namespace,
+    recordName: avro.record_name,
+    schema: keys.avro?.schema,
+    metadataColumns,
+  };
 }
 
 function csvOptions({ csv, metadata_columns: metadataColumns }: FormatKeys, delimiter: string): CsvOptions {

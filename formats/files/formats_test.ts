@@ -64,6 +64,41 @@ Deno.test("compression of the sink is inside of Parquet files, and their own say
   assert.equal(await compressed({ parquet: { compression: "brotli" } }), "BROTLI");
 });
 
+Deno.test("compression of the sink is inside of Avro files, by any of its names; what Avro has not is refused", async () => {
+  const head = async (keys: Record<string, unknown>) => {
+    const config = schema.parse({ format: "avro", ...keys }) as FormatConfig;
+    const format = await fileFormat(config.format, config);
+    assert.equal(format.compressesOutside, false);
+    const { files } = await writeFiles(format, fakeBatch([fakeRecord(1)]));
+    return new TextDecoder().decode(files[0].subarray(0, 120));
+  };
+  assert.ok((await head({})).startsWith("Obj\x01\x04\x14avro.codec\x08null\x16avro.schema"));
+  assert.match(await head({}), /"name":"Event","namespace":"rivven\.events"/);
+  assert.match(await head({ compression: "zstd", compression_level: 9 }), /zstandard/);
+  assert.match(await head({ compression: "snappy", avro: { compression: "none" } }), /null/);
+  assert.match(
+    await head({ avro: { compression: "deflate", namespace: "a.b", record_name: "R" } }),
+    /deflate.*"R".*"a\.b"/,
+  );
+  assert.match(
+    problem({ format: "avro", compression: "lz4" }),
+    /^compression: Avro files have no lz4 inside/,
+  );
+  assert.match(
+    problem({ format: "avro", avro: { confluent_wire_format: true } }),
+    /^avro.confluent_wire_format: Belongs/,
+  );
+  assert.match(problem({ format: "avro", avro: { schema: '"int"' } }), /^avro.schema: No schema of a record/);
+  assert.match(problem({ format: "avro", avro: { namespace: "a..b" } }), /^avro.namespace/);
+  const { config, notes } = upgradeFormatKeys({
+    format: "avro",
+    compression: "zstd",
+    avro: { wire_format: false, compression: null },
+  });
+  assert.deepEqual(config.avro, { confluent_wire_format: false, compression: "none" });
+  assert.equal(notes.length, 1);
+});
+
 Deno.test("keys that do not go together are named", () => {
   assert.match(problem({ format: "csv", json: { pretty: true } }), /^json: .* the format is csv/);
   assert.match(problem({ csv: {} }), /^csv: .* the format is jsonl/);

@@ -3,7 +3,11 @@
  * what the keys become is in formats.ts.
  */
 import { z } from "zod";
+import { avroType } from "./avro_encoder.ts";
 import {
+  AVRO_COMPRESSIONS,
+  AVRO_DEFAULTS,
+  type AvroCompression,
   COMPRESSIONS,
   CSV_DEFAULTS,
   DELIMITERS,
@@ -11,8 +15,6 @@ import {
   PARQUET_COMPRESSIONS,
   PARQUET_DEFAULTS,
 } from "./formats.ts";
-
-const LATER_FORMATS = ["avro"];
 
 const character = z.string().refine((text) => text.length === 1 && !/[\r\n\w]/.test(text), {
   error: "One character that is no letter, digit or line end",
@@ -57,6 +59,37 @@ const json = z.strictObject({
   pretty: z.boolean().default(false).describe("Each record indented over several lines"),
 });
 
+const avroName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "Letters, digits and _, no digit first");
+const namespace = z.string().regex(
+  /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/,
+  "Names of letters, digits and _ with points between",
+);
+
+const avro = z.strictObject({
+  compression: z.enum(Object.keys(AVRO_COMPRESSIONS) as AvroCompression[]).optional().describe(
+    "Compression of the blocks inside the file. Without it `compression` of the sink",
+  ),
+  schema: z.string().superRefine((text, context) => {
+    const message = avroSchemaProblem(text);
+    if (message) context.addIssue({ code: "custom", message, input: text });
+  }).optional().describe(
+    "The schema, a record in JSON text. Columns find their fields by name (or by `rivven.name` of the field); those that it does not name are left out, and a value that does not fit is an error of its record (on_error). Without it the schema is made of the table's columns; where the source knows none, of the names in the file's first record, each with a union of what JSON has",
+  ),
+  namespace: namespace.default(AVRO_DEFAULTS.namespace).describe("Namespace of a schema made of columns"),
+  record_name: avroName.default(AVRO_DEFAULTS.record_name).describe("Its record's name"),
+  confluent_wire_format: z.literal(false, {
+    error: "Belongs to messages: a file with such a header can't be read by any tool",
+  }).default(false).describe("For messages only: files hold their schema themselves"),
+});
+
+function avroSchemaProblem(text: string): string | undefined {
+  try {
+    avroType(JSON.parse(text));
+  } catch (error) {
+    return `No schema of a record: ${(error as Error).message}`;
+  }
+}
+
 const parquet = z.strictObject({
   compression: z.enum(PARQUET_COMPRESSIONS).optional().describe(
     "Compression of the pages inside the file. Without it `compression` of the sink, or snappy where that is none",
@@ -81,14 +114,11 @@ const parquet = z.strictObject({
 
 /** The keys, for a connector to put among its own. With `formatProblems` behind them. */
 export const formatKeys = {
-  format: z.enum(FORMATS, {
-    error: ({ input }) =>
-      LATER_FORMATS.includes(input as string) ? `Format "${input}" is not in this build yet` : undefined,
-  }).default("jsonl").describe(
-    "`jsonl`: a JSON text a line. `json`: one array. `csv`, `tsv`: the rows of one table, with commas or tabs. `parquet`: the rows of one table in typed columns",
+  format: z.enum(FORMATS).default("jsonl").describe(
+    "`jsonl`: a JSON text a line. `json`: one array. `csv`, `tsv`: the rows of one table, with commas or tabs. `avro`, `parquet`: the rows of one table in typed columns",
   ),
   compression: z.enum(COMPRESSIONS).default("none").describe(
-    "Compression around the file; its name ends in .gz, .zst, .snappy (the framing format) or .lz4 (frames). With `parquet` it is inside and the name stays",
+    "Compression around the file; its name ends in .gz, .zst, .snappy (the framing format) or .lz4 (frames). With `avro` and `parquet` it is inside and the name stays",
   ),
   compression_level: z.int().min(1).max(22).optional().describe(
     "Level of gzip (1 to 9, 6 when left out) or zstd (1 to 22, 3 when left out)",
@@ -98,6 +128,7 @@ export const formatKeys = {
   ),
   json: json.optional().describe("Keys of format `json`"),
   csv: csv.optional().describe("Keys of the formats `csv` and `tsv`"),
+  avro: avro.optional().describe("Keys of format `avro`"),
   parquet: parquet.optional().describe("Keys of format `parquet`"),
 };
 
@@ -105,11 +136,12 @@ export const formatKeys = {
 export type FormatConfig = z.output<z.ZodObject<typeof formatKeys>>;
 
 /** The block of keys that a format has. */
-const BLOCKS: Readonly<Record<FormatConfig["format"], "json" | "csv" | "parquet" | undefined>> = {
+const BLOCKS: Readonly<Record<FormatConfig["format"], "json" | "csv" | "avro" | "parquet" | undefined>> = {
   jsonl: undefined,
   json: "json",
   csv: "csv",
   tsv: "csv",
+  avro: "avro",
   parquet: "parquet",
 };
 
@@ -118,7 +150,7 @@ export function formatProblems(config: FormatConfig): { path: string[]; message:
   const problems: { path: string[]; message: string }[] = [];
   const wrong = (path: string, message: string) => problems.push({ path: [path], message });
   const { format, compression, compression_level } = config;
-  for (const block of ["json", "csv", "parquet"] as const) {
+  for (const block of ["json", "csv", "avro", "parquet"] as const) {
     if (config[block] !== undefined && BLOCKS[format] !== block) {
       wrong(block, `These are keys of format ${block}, but the format is ${format}`);
     }
@@ -131,11 +163,21 @@ export function formatProblems(config: FormatConfig): { path: string[]; message:
   }
   if (compression_level !== undefined && format === "parquet") {
     wrong("compression_level", "Compression inside of Parquet files has no level to choose");
-  } else if (compression_level !== undefined && compression !== "gzip" && compression !== "zstd") {
+  } else if (
+    compression_level !== undefined && compression !== "gzip" && compression !== "zstd" &&
+    !["deflate", "zstandard", "zstd"].includes(config.avro?.compression ?? "")
+  ) {
     wrong("compression_level", "Only gzip and zstd have levels");
   }
-  if (compression === "gzip" && (compression_level ?? 1) > 9) {
-    wrong("compression_level", "Levels of gzip are 1 to 9");
+  if (format === "avro" && config.avro?.compression === undefined && !(compression in AVRO_COMPRESSIONS)) {
+    wrong(
+      "compression",
+      `Avro files have no ${compression} inside: use zstd or snappy, or avro.compression: deflate`,
+    );
+  }
+  const isDeflate = compression === "gzip" || config.avro?.compression === "deflate";
+  if (isDeflate && (compression_level ?? 1) > 9) {
+    wrong("compression_level", "Levels of gzip and deflate are 1 to 9");
   }
   return problems;
 }
@@ -156,5 +198,28 @@ export function upgradeFormatKeys(
   if (config.format === "ndjson") config.format = "jsonl";
   if (config.compression === null || config.compression === false) config.compression = "none";
   if (config.compression === "zstandard") config.compression = "zstd";
-  return { config, notes: [] };
+  if (isMap(config.avro)) config.avro = upgradeAvro(config.avro);
+  const notes: string[] = [];
+  const { format, compression } = config;
+  if (
+    (format === "avro" || format === "parquet") && typeof compression === "string" && compression !== "none"
+  ) {
+    notes.push(
+      `compression: ${compression} is inside of ${format} files, as readers expect, not around them`,
+    );
+  }
+  return { config, notes };
+}
+
+function upgradeAvro(given: Record<string, unknown>): Record<string, unknown> {
+  const { wire_format, ...avro } = given;
+  if (wire_format !== undefined) avro.confluent_wire_format ??= wire_format;
+  if (avro.compression === null) avro.compression = "none";
+  // As YAML, where somebody wrote it so.
+  if (isMap(avro.schema)) avro.schema = JSON.stringify(avro.schema);
+  return avro;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -13,6 +13,13 @@ export interface Python {
   readonly path: string;
 }
 
+/** fastavro, with what it reads compressed blocks by. */
+export const AVRO_READER: readonly string[] = [
+  "fastavro==1.12.2",
+  "cramjam==2.14.0",
+  "backports.zstd==1.8.0",
+];
+
 /**
  * A Python that has the packages, such as `fastavro==1.12.2`. They are installed once, into a folder of the system's
  * temporary files that later runs use, too.
