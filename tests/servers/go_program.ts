@@ -4,14 +4,12 @@
  */
 import { dirname, join } from "node:path";
 import { ServerMissing } from "./missing.ts";
-import { makeServerDir, waitUntil } from "./process.ts";
+import { makeServerDir } from "./process.ts";
 
 /** Package and version of each, by the name of its program. */
 export const GO_PROGRAMS = {
   versitygw: ["github.com/versity/versitygw/cmd/versitygw", "v1.8.0"],
 } as const;
-
-const BUILD_MS = 15 * 60_000;
 
 /** The path of a program, built now when it was not before. @throws {ServerMissing} where there is no Go */
 export async function goProgram(name: keyof typeof GO_PROGRAMS): Promise<string> {
@@ -23,21 +21,19 @@ export async function goProgram(name: keyof typeof GO_PROGRAMS): Promise<string>
   const kept = join(dirname(probe), `rivven-kept-${Deno.uid() ?? ""}-${name}-${version}`);
   const program = join(kept, name);
   if (await isOurs(program)) return program;
-  // One builds, whoever else needs it waits.
-  const isMine = await makeDir(`${kept}.building`);
-  if (!isMine) {
-    return await waitUntil(async () => await isOurs(program) ? program : undefined, {
-      what: `"${name}" to be built by another test (is "${kept}.building" left from one that was killed?)`,
-      timeoutMs: BUILD_MS,
-      everyMs: 500,
-    });
-  }
+  // One builds, whoever else needs it waits; the system ends the lock of one that is killed.
+  using lock = await Deno.open(`${kept}.lock`, { create: true, write: true, mode: 0o600 });
+  await lock.lock(true);
+  if (await isOurs(program)) return program;
+  const making = `${kept}.building`;
+  await Deno.remove(making, { recursive: true }).catch(() => {});
+  await Deno.mkdir(making, { mode: 0o755 });
   try {
-    await build(`${path}@${version}`, `${kept}.building`);
-    await Deno.rename(`${kept}.building`, kept);
+    await build(`${path}@${version}`, making);
+    await Deno.rename(making, kept);
     return program;
   } catch (error) {
-    await Deno.remove(`${kept}.building`, { recursive: true });
+    await Deno.remove(making, { recursive: true });
     throw error;
   }
 }
@@ -59,17 +55,6 @@ async function build(module: string, dir: string): Promise<void> {
   if (output.success) return;
   const said = new TextDecoder().decode(output.stderr).trimEnd().split("\n").slice(-5).join("\n");
   throw new ServerMissing(`${module} can't be built: ${said}`);
-}
-
-/** False: it is there. */
-async function makeDir(path: string): Promise<boolean> {
-  try {
-    await Deno.mkdir(path, { mode: 0o755 });
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return false;
-    throw error;
-  }
 }
 
 /** The temp folder is everybody's: what somebody else put there under our name is not run. */

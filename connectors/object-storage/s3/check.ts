@@ -1,13 +1,13 @@
 /** What `check` finds out about a bucket, with a probe object that it removes again. */
 import type { CheckReport } from "../../contract.ts";
 import { letters } from "../object_name.ts";
-import type { ObjectStore } from "../object_store.ts";
 import { s3Error } from "./errors.ts";
 import type { S3Requests } from "./requests.ts";
+import type { S3Store } from "./store.ts";
 
 /** @throws {ConnectorError} for what keeps objects from being made */
 export async function checkBucket(
-  store: ObjectStore,
+  store: S3Store,
   requests: S3Requests,
   bucket: string,
   random: () => number,
@@ -22,7 +22,8 @@ export async function checkBucket(
     message: `Objects can be made in "${bucket}" at ${requests.url.host}`,
   });
   try {
-    const isKept = await store.create(probe) === "exists";
+    // Some stores keep to it in one way of making an object and not in the other.
+    const isKept = await store.create(probe) === "exists" && await store.create(probe, true) === "exists";
     report(
       isKept ? { name: "conditions", status: "ok", message: "An object is not written over" } : {
         name: "conditions",

@@ -60,9 +60,12 @@ export class S3Store implements ObjectStore {
     this.#context = context;
   }
 
-  async create({ name, body, contentType }: NewObject): Promise<"created" | "exists"> {
+  /** @param inParts as large objects are made; what `check` tries with a small one */
+  async create(
+    { name, body, contentType }: NewObject,
+    inParts = sizeOf(body) > SINGLE_BYTES,
+  ): Promise<"created" | "exists"> {
     const headers = { "Content-Type": contentType, ...this.#storageHeaders() };
-    const inParts = sizeOf(body) > SINGLE_BYTES;
     const what = `make ${this.#shown(name)}`;
     for (let conflicts = 0;; conflicts++) {
       const answer = inParts ? await this.#createInParts(name, body, headers) : await this.#requests.send({
