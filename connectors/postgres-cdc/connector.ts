@@ -1,5 +1,6 @@
 /** What postgres-cdc is: its configuration and its description. Loads neither a client nor a codec. */
 import { z } from "zod";
+import { streamPattern } from "../../formats/data/stream_pattern_key.ts";
 import { defineConnector } from "../contract.ts";
 import type { ConnectorDefinition, Permissions } from "../contract.ts";
 import { addressText, isSocket, serversOf, socketPath } from "./address.ts";
@@ -44,7 +45,7 @@ export interface PostgresConfig extends TypeOptions, LoginConfig, SignalConfig, 
 }
 
 const patterns = (what: string) =>
-  z.array(z.string().min(1)).default([]).describe(
+  z.array(streamPattern).default([]).describe(
     `${what}: exact, with * and ?, or a /regular expression/`,
   );
 

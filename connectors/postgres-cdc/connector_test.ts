@@ -138,3 +138,22 @@ Deno.test("keys of other tools are refused, each with what to write in its place
     assert.deepEqual(unknown?.keys, [inner ?? key], `${path} is a key of this source`);
   }
 });
+
+Deno.test("patterns that are none, or that could take forever, are refused where they stand", () => {
+  const paths = [["tables"], ["exclude_tables"], ["schemas"], ["snapshot", "include_tables"]];
+  for (const path of paths) {
+    const read = (pattern: string) => {
+      const value = [pattern] as unknown;
+      const keys = path.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object;
+      return config.safeParse({ ...MINIMAL, ...keys });
+    };
+    assert.equal(read("/orders_[0-9]+/").success, true);
+    for (
+      const [pattern, message] of [["/(a+)+/", /can take forever/], ["/(/", /no regular expression/]] as const
+    ) {
+      const [issue] = read(pattern).error!.issues;
+      assert.deepEqual(issue.path, [...path, 0]);
+      assert.match(issue.message, message);
+    }
+  }
+});

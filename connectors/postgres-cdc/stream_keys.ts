@@ -3,6 +3,7 @@
  * into the configuration.
  */
 import { z } from "zod";
+import { streamPattern } from "../../formats/data/stream_pattern_key.ts";
 import type { OriginKeys } from "./plugin_options.ts";
 import { IDENTITY, type IdentityRule, type RowKeys } from "./row_rules.ts";
 import type { FailureKeys } from "./unreadable_rows.ts";
@@ -16,9 +17,8 @@ export interface StreamConfig extends RowKeys, OriginKeys, FailureKeys, Omit<Cha
 
 const SKIPPED = [...SKIPPABLE, ...Object.keys(SKIPPABLE_LETTERS), "none"];
 
-const pattern = z.string().min(1);
 const patterns = (what: string) =>
-  z.array(pattern).default([]).describe(`${what}: exact, with * and ?, or a /regular expression/`);
+  z.array(streamPattern).default([]).describe(`${what}: exact, with * and ?, or a /regular expression/`);
 
 /** For the schema of the whole configuration. */
 export const streamKeys = {
@@ -36,7 +36,9 @@ export const streamKeys = {
     prefix_exclude: patterns("No messages with these prefixes"),
   }).prefault({}).describe("Messages that applications write into the log"),
   message_key_columns: z.array(z.strictObject({
-    table: pattern.describe("Tables, as a pattern like those in `tables`; the first entry that fits counts"),
+    table: streamPattern.describe(
+      "Tables, as a pattern like those in `tables`; the first entry that fits counts",
+    ),
     columns: z.array(z.string().min(1)).min(1).describe("Columns of the key, in its order"),
   })).default([]).describe(
     "Keys of records, where they are not to be the primary key; they belong into the replica identity, else deletes have none",
@@ -63,7 +65,9 @@ export const streamKeys = {
     "Text of `toast_handling: placeholder`; after hex: the bytes that stand in binary columns",
   ),
   replica_identity_autoset: z.array(z.strictObject({
-    table: pattern.describe("Tables, as a pattern like those in `tables`; the first entry that fits counts"),
+    table: streamPattern.describe(
+      "Tables, as a pattern like those in `tables`; the first entry that fits counts",
+    ),
     identity: z.string().regex(IDENTITY, "FULL, DEFAULT, NOTHING or INDEX and its name").describe(
       "FULL, DEFAULT, NOTHING or INDEX and its name",
     ),

@@ -1,5 +1,6 @@
 /** What the `rivven` connector is: records published to topics of Rivven's broker, and read from them. */
 import { z } from "zod";
+import { streamPattern } from "../../formats/data/stream_pattern_key.ts";
 import { LAYOUTS } from "../../formats/data/envelope.ts";
 import { OPERATIONS } from "../../formats/data/record.ts";
 import { normalization, placeholders, topicPattern } from "../../formats/topic/keys.ts";
@@ -131,7 +132,7 @@ const config = z.strictObject({
   batch_size: z.int().min(1).max(1000).default(100).describe(
     "Sink: most records of one request. More than 100 gain nothing: the broker writes one after the other",
   ),
-  topics: z.array(z.string().min(1)).min(1).optional().describe(
+  topics: z.array(streamPattern).min(1).optional().describe(
     "Source, required there: the topics to read, by name, with `*` and `?`, or as a /regular expression/; new ones that " +
       "fit are found while it runs",
   ),

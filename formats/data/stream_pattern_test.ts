@@ -39,4 +39,6 @@ Deno.test("a regular expression matches whole names, and one that is none is an 
   assert.equal(patternTest("/a|ab/")("ab"), true);
   assert.equal(patternTest("/a|b/")("ab"), false);
   assert.throws(() => patternTest("/(/"), SyntaxError);
+  assert.throws(() => patternTest("/(a+)+/"), { name: "SyntaxError", message: /take forever/ });
+  assert.equal(patternTest("/(?i)orders_[0-9]{4}/")("Orders_2026"), true);
 });

@@ -5,7 +5,7 @@
 import type { DataRecord } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Row, Value } from "../../formats/data/value.ts";
-import { compileRegex } from "../../transforms/_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import type { PlannedPredicate } from "./chain_plan.ts";
 
 export type RecordTest = (record: DataRecord) => boolean;

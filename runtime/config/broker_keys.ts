@@ -1,6 +1,6 @@
 /** The `broker` block of a pipeline file as a zod schema: where sources with a `topic` and sinks with `topics` meet. */
 import { z } from "zod";
-import { compileRegex } from "../../transforms/_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 
 const ms = z.int().min(1).max(2 ** 31 - 1);
 const path = z.string().min(1);

@@ -3,6 +3,7 @@
  * validates with them; pipeline_schema.ts turns them into the editor's JSON Schema, so every key has its description.
  */
 import { z } from "zod";
+import { streamPattern } from "../../formats/data/stream_pattern_key.ts";
 import { topicName } from "../../formats/topic/keys.ts";
 import { broker, sinkTopics, startOffset } from "./broker_keys.ts";
 
@@ -143,7 +144,7 @@ const pipelineRate = z.strictObject({
 const pipeline = z.strictObject({
   source: text.describe("Name of a source of this file"),
   sink: text.describe("Name of a sink of this file"),
-  streams: z.array(text).default([])
+  streams: z.array(streamPattern).default([])
     .describe(
       "Streams it takes: names, globs with * and ?, or /regular expressions/; empty: all of the source",
     ),

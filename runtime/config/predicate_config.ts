@@ -1,7 +1,7 @@
 /** Predicates of a pipeline file, checked and as plain data: transform_config.ts asks, predicate.ts compiles them. */
 import type { Operation } from "../../formats/data/record.ts";
 import type { Value } from "../../formats/data/value.ts";
-import { compileRegex } from "../../transforms/_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import type { PlannedPredicate } from "../chain/chain_plan.ts";
 import { conditionProblem } from "../chain/condition.ts";
 import type { Path, Report } from "./problem.ts";

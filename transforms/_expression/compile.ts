@@ -8,7 +8,7 @@ import { ExpressionError } from "./errors.ts";
 import { likeTest } from "./like.ts";
 import { calculate } from "./numbers.ts";
 import { memberReader, pathReader, pathType, type Read, UNKNOWN_SOURCE_MEMBERS } from "./paths.ts";
-import { compileRegex } from "./regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import type { Comparison, Node } from "./syntax.ts";
 import { isRow } from "../_shared/records.ts";
 

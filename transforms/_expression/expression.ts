@@ -13,7 +13,7 @@ import type { Read } from "./paths.ts";
 import { type Node, walk } from "./syntax.ts";
 
 export { ExpressionError, expressionProblem } from "./errors.ts";
-export { compileRegex } from "./regex.ts";
+export { compileRegex } from "../../formats/data/regex.ts";
 
 export interface ExpressionOptions {
   /**

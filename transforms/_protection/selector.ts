@@ -3,7 +3,7 @@
  * `profile.phones.number`, `card_*`, `/^public\.users\.(ssn|iban)$/`. Read by every transform that protects columns.
  */
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 
 /** A selector, ready to be asked. */
 export interface Selector {

@@ -1,7 +1,7 @@
 /** Which streams a transform is for, by the keys of selection.ts. For implementations. */
 import type { Stream } from "../../formats/data/stream.ts";
 import { streamMatcher } from "../../formats/data/stream_pattern.ts";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { currentTopic } from "./topics.ts";
 
 /** A test for streams; no tables and no pattern: all. */

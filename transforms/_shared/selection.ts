@@ -1,7 +1,7 @@
 /** Keys that choose the streams a transform is for, as several definitions have them, and what they mean. */
 import { z } from "zod";
 import { streamMatcher } from "../../formats/data/stream_pattern.ts";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 
 type Problem = { key: string; message: string; hint?: string };
 

@@ -1,6 +1,6 @@
 /** What drop_headers is: its keys and what they mean. implementation.ts does the work. */
 import { z } from "zod";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { listOf, upgradeKeys } from "../_shared/spellings.ts";
 import { defineTransform, type TransformDefinition } from "../contract.ts";
 import example from "./example.gen.ts";

@@ -1,6 +1,6 @@
 /** What outbox_router is: its keys and what they mean. implementation.ts does the work. */
 import { z } from "zod";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { regexProblems, selectionProblems, tables } from "../_shared/selection.ts";
 import { booleanOf } from "../_shared/spellings.ts";
 import { TopicTemplate } from "../_shared/topics.ts";

@@ -6,7 +6,7 @@ import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import { streamMatcher } from "../../formats/data/stream_pattern.ts";
 import type { Row, Value } from "../../formats/data/value.ts";
 import { parseInstant } from "../_expression/instants.ts";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { asJson } from "../_shared/json_values.ts";
 import { setMember } from "../_shared/paths.ts";
 import { eachRecord, isRow } from "../_shared/records.ts";

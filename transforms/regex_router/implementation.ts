@@ -1,7 +1,7 @@
 /** Sets topics by regular expressions on names: the work of regex_router. Loaded by workers. */
 import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { selected } from "../_shared/selected.ts";
 import { currentTopic, routedTopic, TopicStreams, TopicTemplate } from "../_shared/topics.ts";
 import type { Transform } from "../contract.ts";

@@ -1,6 +1,6 @@
 /** What replace_field is: its keys and what they mean. implementation.ts does the work. */
 import { z } from "zod";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { applyTo, ignoreCase } from "../_shared/common_keys.ts";
 import { booleanOf, listOf, mapOf, upgradeKeys } from "../_shared/spellings.ts";
 import { isPattern, parsePath, pathProblem } from "../_shared/paths.ts";

@@ -1,5 +1,5 @@
 /** Renames and filters of a config, ready to be asked: which name a top-level field gets, and what lies deeper. */
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { type FieldPath, isPattern, newName, parsePath, type Segment } from "../_shared/paths.ts";
 import type { ReplaceFieldConfig } from "./definition.ts";
 

@@ -1,6 +1,6 @@
 /** What set_null is: its keys and what they mean. implementation.ts does the work. */
 import { z } from "zod";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import {
   allowUnmatchedFields,
   fieldList,

@@ -1,6 +1,6 @@
 /** Sets fields to null: the work of set_null. Loaded by workers. */
 import type { Value } from "../../formats/data/value.ts";
-import { compileRegex } from "../_expression/regex.ts";
+import { compileRegex } from "../../formats/data/regex.ts";
 import { FieldProtection } from "../_protection/protection.ts";
 import { parseSelector } from "../_protection/selector.ts";
 import type { Transform, TransformContext } from "../contract.ts";

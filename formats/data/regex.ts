@@ -1,6 +1,7 @@
 /**
  * Regular expressions that people write into a configuration: compiled once, and refused where their running time can
- * explode, because one row could then stop a pipeline. Used by expressions and by every transform with a pattern.
+ * explode, because one row could then stop a pipeline. Used where tables
+ * are named, by expressions and by every transform with a pattern.
  */
 
 /**
