@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { datagenToFile, datagenToStdout } from "./datagen.ts";
 import { fileToFile } from "./file_source.ts";
+import { files } from "./files.ts";
 import { type Bench, print } from "./measure.ts";
 import { objectStorageLocal, objectStorageS3 } from "./object_storage.ts";
 import { parquet } from "./parquet.ts";
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   rivvenSink,
   rivvenSource,
   transforms,
+  files,
   parquet,
   start,
   memory,

@@ -34,7 +34,7 @@ const COLUMNS = {
   },
 };
 
-function batches(): Batch[] {
+export function batches(): Batch[] {
   const notation = new Notation(COLUMNS);
   return Array.from({ length: GROUP / SIZE }, (_, batch) => {
     const records = Array.from({ length: SIZE }, (_, i): DataRecord => record(notation, batch * SIZE + i));
@@ -100,8 +100,8 @@ export const parquet: Bench = {
   },
 };
 
-/** Rows of one second of CPU: the median of runs, after one that does not count. */
-async function rate(runs: number, groups: number, work: () => Promise<unknown>): Promise<number> {
+/** Rows of one second of CPU (10,000 in a group): the median of runs, after one that does not count. */
+export async function rate(runs: number, groups: number, work: () => Promise<unknown>): Promise<number> {
   const rates: number[] = [];
   for (let run = 0; run <= runs; run++) {
     const started = process.cpuUsage();
