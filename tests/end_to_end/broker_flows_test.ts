@@ -99,7 +99,7 @@ sinks:
   await until("500 lines", () => lines(`${dir.path}/out/datagen.jsonl`).length === 500);
   const { code, stderr } = await program.stop();
   assert.equal(code, 0, stderr);
-  assert.match(stderr, /sources\.demo-data.*finished: 500 records durable/);
+  assert.match(stderr, /sources\.demo-data.*(finished|drained): 500 records durable/);
   assert.equal(await count(broker, "demo-events"), 500);
   await using client = broker.client();
   assert.equal(await client.partitions("demo-events"), 4);

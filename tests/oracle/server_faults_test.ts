@@ -51,11 +51,13 @@ Deno.test(`the server stands still for some seconds (seed ${seed})`, async () =>
   await oracle({ seed, version: 17 }, async (world) => {
     await world.start();
     await world.writes(4000);
+    // Before, a table that was rewritten may have made the snapshot begin anew.
+    const before = world.log;
     await world.pg.pause();
     await pause(3000);
     await world.pg.resume();
     await world.writes(1000);
-    assert.doesNotMatch(world.log, /trying again/);
+    assert.doesNotMatch(world.log.slice(before.length), /trying again/);
   });
 });
 
