@@ -15,6 +15,7 @@ import { checkConnectorConfig, checkStreams, findFor } from "./connector_config.
 import { brokerConfig, checkFlows, implicitFlows } from "./flows.ts";
 import { type JsonSchema, jsonSchemaOf, keysAt, secretsIn } from "./json_schema.ts";
 import { isDisabled, refuseNotBuilt } from "./not_built.ts";
+import { checkUnusedTopics } from "./unused_topics.ts";
 import { inOrder, type Path, type Problem, reporter } from "./problem.ts";
 import { checkReferences } from "./references.ts";
 import { findConnector, type Role } from "./registry.ts";
@@ -145,6 +146,7 @@ export function readConfig(text: string, options: ReadOptions): ReadResult {
   });
   checkReferences(document, report);
   checkFlows(document, report);
+  checkUnusedTopics(document, options.definitions, report);
   if (file === undefined) return result();
   const flows = implicitFlows(file, document, { definitions: options.definitions, report });
   if (sources === undefined || sinks === undefined || flows === undefined || transforms === undefined) {

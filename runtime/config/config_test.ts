@@ -532,7 +532,6 @@ Deno.test("readConfig() refuses by name what this build can't do, and accepts it
   const off = base.replace(
     "  shop:",
     `  shop:
-    topic: orders
     topic_config: { partitions: 3, auto_create: true }
     transforms: []
     tasks_max: 1

@@ -31,7 +31,7 @@ export function implicitEnds(document: YamlDocument, role: Role): string[] {
 }
 
 /** The key that makes it a flow: where a problem with that stands. */
-function topicKeyOf(role: Role, entry: Record<string, unknown>): Path | undefined {
+export function topicKeyOf(role: Role, entry: Record<string, unknown>): Path | undefined {
   const isGiven = (value: unknown) => value !== undefined && value !== null;
   if (role === "sink") return isGiven(entry.topics) ? ["topics"] : undefined;
   if (isGiven(entry.topic)) return ["topic"];

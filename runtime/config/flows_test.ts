@@ -306,6 +306,7 @@ pipelines: { p: { source: a, sink: f }, q: { source: b, sink: g } }
 `);
   assert.ok(result.config);
   assert.deepEqual(lines(result), [
+    '5:46 warning The topics of source "a" are not used: "f", which it feeds, knows none',
     '6:26 warning The "topic" of a table has no effect: config.topic_routing names it',
     '7:74 warning "normalization" has no effect without topic_routing',
     '9:25 warning "topics" has no effect: a pipeline feeds sink "f"',
@@ -317,7 +318,7 @@ pipelines: { p: { source: a, sink: f }, q: { source: b, sink: g } }
 Deno.test("topic_routing is checked with the file, and belongs to sources that capture tables", () => {
   const text = (keys: string) => `
 sources: { a: { connector: postgres-cdc, config: { host: h, database: d, user: u, ${keys} } } }
-sinks: { f: { connector: file, config: { path: x } } }
+sinks: { f: { connector: file, config: { path: "{topic}" } } }
 pipelines: { p: { source: a, sink: f } }
 `;
   assert.deepEqual(lines(read(text('topic_routing: "cdc.{Table}"'))), [
@@ -346,4 +347,35 @@ sinks: { f: { connector: file, topics: ["\${TOPIC}"], consumer_group: "\${GROUP}
     ...messages.map((message) => `warning ${message}`),
   ]);
   assert.equal(warned.config, undefined);
+});
+
+Deno.test("topics of a source that only feeds sinks which know none are warned about", () => {
+  const warned = (source: string, sink: string, more = "") =>
+    lines(read(`
+sources:
+  shop: { connector: postgres-cdc, ${source} }
+sinks:
+  out: ${sink}
+  bus: { connector: rivven, config: { address: "localhost:9092" } }
+pipelines:
+  p: { source: shop, sink: out${more}
+`)).filter((line) => line.includes("not used"));
+  const config = `config: ${DATABASE}`;
+  const file = "{ connector: file, config: { path: x } }";
+  const said = (column: number) => [
+    `3:${column} warning The topics of source "shop" are not used: "out", which it feeds, knows none`,
+  ];
+  assert.deepEqual(warned(`topic: events, ${config}`, file, " }"), said(36));
+  assert.deepEqual(warned(`tables: [{ table: t, topic: events }], ${config}`, file, " }"), said(36));
+  const routed = `config: { topic_routing: "{source}.{table}", host: db, database: shop, user: repl }`;
+  assert.deepEqual(warned(routed, file, " }"), said(46));
+  // Nothing to say where there are none, or somebody may use them.
+  assert.deepEqual(warned(config, file, " }"), []);
+  assert.deepEqual(warned(`topic: events, ${config}`, file, " }\n  q: { source: shop, sink: bus }"), []);
+  assert.deepEqual(
+    warned(`topic: events, ${config}`, `{ connector: file, config: { path: "{topic}" } }`, " }"),
+    [],
+  );
+  const transform = ", transforms: [{ type: filter, predicate: { topic: events }, config: {} }] }";
+  assert.deepEqual(warned(`topic: events, ${config}`, file, transform), []);
 });
