@@ -6,6 +6,7 @@ import { unconvertMinMax } from "npm:hyparquet-writer@0.17.0/src/unconvert.js";
 import type { ParquetCompression } from "./formats.ts";
 import { CODEC_OF, COMPRESSORS } from "./parquet_codecs.ts";
 import type { ParquetColumn } from "./parquet_column.ts";
+import { areDistinct, encodeTexts } from "./parquet_text.ts";
 import type { Cell } from "./parquet_type.ts";
 
 export interface ParquetFileOptions {
@@ -23,8 +24,8 @@ export class ParquetFile {
   readonly #out: (bytes: Uint8Array) => void;
   #writer: ParquetWriter | undefined;
   #schema: SchemaElement[] = [];
-  /** Of each column, whether there are floats in it. */
-  #floats: boolean[] = [];
+  /** Of each column; one that is not nested has one element. */
+  #elements: SchemaElement[][] = [];
 
   constructor(options: ParquetFileOptions, out: (bytes: Uint8Array) => void) {
     this.#options = options;
@@ -35,12 +36,7 @@ export class ParquetFile {
   writeGroup(columns: readonly ParquetColumn[]): void {
     const writer = this.#begin(columns);
     const { dataPageSize: pageSize, dictionaryPageSize: dictionarySize } = this.#options;
-    const columnData = columns.map(({ name, cells }, i) => ({
-      name,
-      data: cells as unknown[],
-      // A dictionary of the library has one entry for 0 and −0.
-      encoding: this.#floats[i] && cells.some(hasNegativeZero) ? "PLAIN" as const : undefined,
-    }));
+    const columnData = columns.map(({ name, cells }, i) => ({ name, ...encoded(cells, this.#elements[i]) }));
     writer.write({ columnData, rowGroupSize: columnData[0].data.length, pageSize, dictionarySize });
     this.#shortenStatistics(writer);
   }
@@ -58,9 +54,8 @@ export class ParquetFile {
   #begin(columns: readonly ParquetColumn[]): ParquetWriter {
     if (this.#writer) return this.#writer;
     const { compression, enableStatistics } = this.#options;
-    const elements = columns.map((column) => column.elements());
-    this.#schema = [{ name: "schema", num_children: columns.length }, ...elements.flat()];
-    this.#floats = elements.map((list) => list.some(({ type }) => type === "FLOAT" || type === "DOUBLE"));
+    this.#elements = columns.map((column) => column.elements());
+    this.#schema = [{ name: "schema", num_children: columns.length }, ...this.#elements.flat()];
     return this.#writer = new ParquetWriter({
       writer: new Pieces(this.#out),
       schema: this.#schema,
@@ -88,12 +83,30 @@ export class ParquetFile {
       // JSON has no useful order, and some long bytes have no short upper bound.
       const isKept = element.logical_type?.type !== "JSON" && upper !== undefined &&
         upper.length <= STATISTICS_BYTES;
-      statistics.min_value = isKept ? lower : undefined;
-      statistics.max_value = isKept ? upper : undefined;
+      // Copies: a short one may lie in the buffer of all texts.
+      statistics.min_value = isKept ? lower?.slice() : undefined;
+      statistics.max_value = isKept ? upper.slice() : undefined;
       if (isKept && isLonger(min)) statistics.is_min_value_exact = false;
       if (isKept && isLonger(max)) statistics.is_max_value_exact = false;
     });
   }
+}
+
+/** Cells in the form that the library writes best, and how it has to encode them; undefined: as it sees fit. */
+function encoded(
+  cells: readonly Cell[],
+  elements: readonly SchemaElement[],
+): { data: unknown[]; encoding: "PLAIN" | undefined } {
+  const logical = elements[0].logical_type?.type;
+  if ((logical === "STRING" || logical === "JSON") && areDistinct(cells)) {
+    return { data: encodeTexts(cells), encoding: "PLAIN" };
+  }
+  // A dictionary of the library has one entry for 0 and −0.
+  const hasFloats = elements.some(({ type }) => type === "FLOAT" || type === "DOUBLE");
+  return {
+    data: cells as unknown[],
+    encoding: hasFloats && cells.some(hasNegativeZero) ? "PLAIN" : undefined,
+  };
 }
 
 function hasNegativeZero(cell: Cell): boolean {
