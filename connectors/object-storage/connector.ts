@@ -132,7 +132,6 @@ const definition: ConnectorDefinition<ObjectStorageConfig> = defineConnector<Obj
     "over, so that after a crash no record is missing and none is there twice.",
   config,
   upgradeConfig,
-  foreignKeys: { avro: '"avro" is not in this build yet; remove it' },
   completeConfig,
   permissions(config) {
     switch (config.provider) {

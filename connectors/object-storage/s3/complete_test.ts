@@ -94,6 +94,17 @@ Deno.test("profiles without keys are refused with the reason, one that is missin
   assert.deepEqual(completed({}, {}, {}), { s3: {}, notes: [], problems: [] });
 });
 
+Deno.test("the CAs of https:// are the variable's, the profile's or the system's, by the name of their file", () => {
+  const cas = { ...FILES, "/etc/pki/tls/certs/ca-bundle.crt": "-----BEGIN CERTIFICATE-----\n" };
+  const path = (config: Record<string, unknown>, env = {}, files: Record<string, string> = cas) =>
+    completed(config, env, files).s3.ca_cert_path;
+  assert.equal(path({}), "/etc/pki/tls/certs/ca-bundle.crt");
+  assert.equal(path({}, { AWS_CA_BUNDLE: "/my.pem" }), "/my.pem");
+  assert.equal(path({ s3: { ca_cert_path: "/own.pem" } }, { AWS_CA_BUNDLE: "/my.pem" }), "/own.pem");
+  assert.equal(path({ endpoint: "http://minio:9000" }, { AWS_CA_BUNDLE: "/my.pem" }), undefined);
+  assert.equal(path({}, {}, FILES), undefined);
+});
+
 Deno.test("identities that are given to a machine are found by their variables", () => {
   const token = { AWS_WEB_IDENTITY_TOKEN_FILE: "/var/token", AWS_ROLE_ARN: "arn:r" };
   assert.deepEqual(completed({}, token, {}).s3, {

@@ -82,7 +82,7 @@ export const s3Keys = z.strictObject({
   ),
   sse: sse.optional().describe("Encryption where the objects lie; without it what the bucket says"),
   ca_cert_path: z.string().min(1).optional().describe(
-    "PEM file of the CA that has signed the endpoint's certificate; without it the system's CAs count",
+    "PEM file of the CA that has signed the endpoint's certificate. Without it AWS_CA_BUNDLE, the profile's, or the system's CAs",
   ),
 }).refine(
   ({ access_key_id, secret_access_key }) =>
