@@ -2,21 +2,16 @@
 import { z } from "zod";
 import { LAYOUTS } from "../../formats/data/envelope.ts";
 import { OPERATIONS } from "../../formats/data/record.ts";
+import { avroType } from "../../formats/files/avro_encoder.ts";
 import { type ConnectorDefinition, defineConnector } from "../contract.ts";
 import example from "./example.gen.ts";
 
-const FORMATS = ["pretty", "json", "tsv", "text"] as const;
-const AVRO_FORMATS = ["avrojson", "avrobinary", "avrohex"];
+const FORMATS = ["pretty", "json", "tsv", "text", "avrojson", "avrobinary", "avrohex"] as const;
 
 const config = z.strictObject({
-  format: z.enum(FORMATS, {
-    error: ({ input }) =>
-      AVRO_FORMATS.includes(input as string)
-        ? `Format "${input}" is not in this build yet: use one of ${FORMATS.join(", ")}`
-        : undefined,
-  }).default("pretty").describe(
+  format: z.enum(FORMATS).default("pretty").describe(
     "How a record looks: `pretty` is a block for reading, `json` one line in the layout of `envelope`, " +
-      "`tsv` time, operation, stream and data with tabs between, `text` the same as a sentence",
+      "`tsv` time, operation, stream and data with tabs between, `text` the same as a sentence; `avrojson` and `avrohex` a line with the row by an Avro schema, `avrobinary` its bytes",
   ),
   pretty: z.boolean().default(false).describe(
     "With `format: json`: indented over several lines instead of one line a record",
@@ -25,7 +20,7 @@ const config = z.strictObject({
     "With `format: json`: the layout of a record. Without it `standard` for changes and `rivven` for records that are no changes",
   ),
   include_metadata: z.boolean().default(true).describe(
-    "With `format: pretty`: shows what the source adds, such as transaction and position, below the data",
+    "With `format: pretty`: shows what the source adds, such as transaction and position, below the data. With an Avro format: columns with operation, time and position; without them deletes are left out",
   ),
   include_timestamp: z.boolean().default(true).describe(
     "Shows the time of the change (UTC); not with `format: json`, where the layout has it",
@@ -36,10 +31,43 @@ const config = z.strictObject({
   rate_limit: z.int().min(0).max(100_000).default(0).describe(
     "Most records a second; the source waits. 0: as fast as they come",
   ),
+  avro_schema: z.string().superRefine((text, context) => {
+    const message = schemaProblem(text);
+    if (message) context.addIssue({ code: "custom", message, input: text });
+  }).optional().describe(
+    "With an Avro format: the schema, a record in JSON text. Columns that it does not name are left out. Without it the schema is made of the table's columns",
+  ),
+  confluent_wire_format: z.boolean().default(false).describe(
+    "With `format: avrobinary` or `avrohex`: a zero byte and `schema_id` in front of each record",
+  ),
+  schema_id: z.int().min(0).max(0xffff_ffff).optional().describe(
+    "With `confluent_wire_format`: the number of the schema in the registry",
+  ),
 }).refine(({ format, pretty }) => !pretty || format === "json" || format === "pretty", {
   path: ["pretty"],
   error: "`pretty` indents JSON: it needs `format: json`",
+}).refine(({ format, avro_schema }) => avro_schema === undefined || format.startsWith("avro"), {
+  path: ["avro_schema"],
+  error: "A schema needs one of the formats avrojson, avrobinary and avrohex",
+}).refine(
+  ({ format, confluent_wire_format }) =>
+    !confluent_wire_format || format === "avrobinary" || format === "avrohex",
+  {
+    path: ["confluent_wire_format"],
+    error: "The wire format is bytes: it needs `format: avrobinary` or `avrohex`",
+  },
+).refine(({ confluent_wire_format, schema_id }) => confluent_wire_format === (schema_id !== undefined), {
+  path: ["schema_id"],
+  error: "`confluent_wire_format: true` and `schema_id` need each other",
 });
+
+function schemaProblem(text: string): string | undefined {
+  try {
+    avroType(JSON.parse(text));
+  } catch (error) {
+    return `No schema of a record: ${(error as Error).message}`;
+  }
+}
 
 export type StdoutConfig = z.output<typeof config>;
 

@@ -13,7 +13,7 @@ export type Render = (batch: Batch, i: number) => string;
 const DIM = "\x1b[2m", RESET = "\x1b[0m";
 const GREEN = "\x1b[32m", YELLOW = "\x1b[33m", RED = "\x1b[31m", CYAN = "\x1b[36m";
 
-/** How a configuration shows a record; undefined where the batch's own text is shown as it is. */
+/** How a configuration shows a record; undefined where the batch's own text is shown as it is, and for Avro (avro.ts). */
 export function renderOf(config: StdoutConfig, isTerminal: boolean): Render | undefined {
   const hasColor = config.color && isTerminal;
   switch (config.format) {
@@ -23,6 +23,10 @@ export function renderOf(config: StdoutConfig, isTerminal: boolean): Render | un
       return (batch, i) => block(batch.records[i], config, hasColor);
     case "text":
       return ({ records }, i) => `${head(records[i], config, hasColor)} ${valueText(data(records[i]))}\n`;
+    case "avrojson":
+    case "avrobinary":
+    case "avrohex":
+      return undefined;
     case "tsv":
       return ({ records }, i) => tabbed(records[i], config);
   }

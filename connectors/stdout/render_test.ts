@@ -74,9 +74,3 @@ Deno.test("indented JSON has the layout's members and every digit", () => {
   assert.match(text, /\n {4}"id": 9223372036854775807\n/);
   assert.match(text, /^\{\n {2}"before": null,\n/);
 });
-
-Deno.test("the Avro formats are refused by name", () => {
-  const result = definition.config.safeParse({ format: "avrojson" });
-  assert.match(result.error!.issues[0].message, /"avrojson" is not in this build yet/);
-  assert.equal(definition.config.safeParse({ format: "tsv", pretty: true }).success, false);
-});

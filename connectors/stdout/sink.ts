@@ -1,6 +1,7 @@
 /** The `stdout` sink: one write a batch, loaded by its worker. What it writes to is in output.ts. */
 import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
 import { ConnectorError } from "../../formats/data/errors.ts";
+import { AvroRows } from "./avro.ts";
 import type { StdoutConfig } from "./connector.ts";
 import { type Output, standardOutput } from "./output.ts";
 import { type Render, renderOf } from "./render.ts";
@@ -14,6 +15,7 @@ export class StdoutSink implements Sink {
   readonly #output: Output;
   readonly #context: SinkContext;
   readonly #render: Render | undefined;
+  readonly #avro: AvroRows | undefined;
   readonly #perSecond: number;
   /** When the next record may be written, by the clock that never jumps. */
   #dueMs = 0;
@@ -23,6 +25,7 @@ export class StdoutSink implements Sink {
     this.#output = output;
     this.#context = context;
     this.#render = renderOf(config, output.kind === "terminal");
+    this.#avro = config.format.startsWith("avro") ? new AvroRows(config) : undefined;
     this.#perSecond = config.rate_limit;
   }
 
@@ -53,6 +56,9 @@ export class StdoutSink implements Sink {
   }
 
   #text(batch: Batch, from: number, to: number): Uint8Array {
+    if (this.#avro) {
+      return this.#avro.bytes(batch, from, to, (i, error) => this.#context.reject(batch, i, error));
+    }
     const render = this.#render;
     if (!render) {
       return from === 0 && to === batch.length

@@ -108,7 +108,7 @@ export function beginRows(
   const { metadataColumns, takesAnyName = false } = options;
   const stream = batch.stream(i);
   const own = stream.columns ?? inferredColumns(batch.records[i]);
-  const columns = metadataColumns ? [...optional(own, stream.key), ...METADATA_COLUMNS] : own;
+  const columns = columnsOf(own, stream.key, metadataColumns);
   const known = stream.columns || takesAnyName ? undefined : new Set(columns.map(({ name }) => name));
   const writer = begin(columns, out, stream);
   return {
@@ -140,9 +140,18 @@ export function beginRows(
   };
 }
 
-/** Beside deletes, which may be a key alone, and values that were not sent, only a key's columns are in every row. */
-function optional(columns: readonly Column[], key: readonly string[]): Column[] {
-  return columns.map((column) => key.includes(column.name) ? column : { ...column, nullable: true });
+/**
+ * The columns of a file. Beside deletes, which may be a key alone, and values that were not sent, only a key's columns
+ * are in every row.
+ */
+export function columnsOf(
+  own: readonly Column[],
+  key: readonly string[],
+  withMetadata: boolean,
+): readonly Column[] {
+  if (!withMetadata) return own;
+  const optional = own.map((column) => key.includes(column.name) ? column : { ...column, nullable: true });
+  return [...optional, ...METADATA_COLUMNS];
 }
 
 /** The columns of a Stream that knows none, as far as one record tells. */
