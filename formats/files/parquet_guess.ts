@@ -83,7 +83,16 @@ export function checkGuessed(value: Value, roughSize: number, maxStringSize: num
 }
 
 function checkTexts(value: Value): void {
-  if (typeof value === "string") {
-    if (!value.isWellFormed()) throw new Misfit("half of a surrogate pair has no UTF-8");
-  } else if (Array.isArray(value)) value.forEach(checkTexts);
+  if (typeof value === "string") checkText(value);
+  else if (Array.isArray(value)) value.forEach(checkTexts);
+  else if (typeof value === "object" && value !== null && !(value instanceof Uint8Array)) {
+    for (const [name, member] of Object.entries(value)) {
+      checkText(name);
+      checkTexts(member);
+    }
+  }
+}
+
+function checkText(text: string): void {
+  if (!text.isWellFormed()) throw new Misfit("half of a surrogate pair has no UTF-8");
 }

@@ -119,7 +119,7 @@ const CASES: readonly Case[] = [
   [{ kind: "interval" }, "VARCHAR", ["P1DT2H"]],
   [{ kind: "json" }, "JSON", [
     as({ a: [1, null, 12345678901234567890n] }, '{"a":[1,null,12345678901234567890]}'),
-    as("text", '"text"'),
+    as("text \\ud800", '"text \\\\ud800"'),
     as([], "[]"),
   ]],
   [list(INT32), "INTEGER[]", [[1, null, 3], [], [null]]],
@@ -239,6 +239,7 @@ const REFUSED: readonly (readonly [ColumnType, Value, RegExp])[] = [
   [{ kind: "string" }, "\ud800", /surrogate/],
   [{ kind: "string" }, "é".repeat(60), /max_string_size, which is 100 bytes/],
   [{ kind: "json" }, { a: "x".repeat(100) }, /max_string_size/],
+  [{ kind: "json" }, { a: ["\\", "\\\\\udc00"] }, /surrogate/],
   [{ kind: "bytes" }, new Uint8Array(101), /max_string_size/],
   [{ kind: "uuid" }, "6f0b1d1e-7c4a-4b9e-8f55-0123456789a", /no UUID/],
   [{ kind: "uuid" }, "6f0b1d1e-7c4a-4b9e-8f55-0123456789abc", /no UUID/],

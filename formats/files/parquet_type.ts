@@ -137,9 +137,19 @@ function text(limits: Limits, textOf: (value: Value) => string): ParquetType {
 function json(limits: Limits): ParquetType {
   return leaf(
     { type: "BYTE_ARRAY", logical_type: { type: "JSON" } },
-    (value) => checkedText(valueText(value), limits),
+    (value) => {
+      const text = checkedText(valueText(value), limits);
+      // Readers give the whole file up for it: to DuckDB such a text is no JSON.
+      if (text.includes("\\ud") && HALF_PAIR.test(text)) {
+        throw new Misfit("half of a surrogate pair has no UTF-8");
+      }
+      return text;
+    },
   );
 }
+
+/** An escape that JSON.stringify writes for nothing but half a pair, unless its backslash is an escaped one itself. */
+const HALF_PAIR = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
 
 function list(items: ParquetType): ParquetType {
   return {
