@@ -8,7 +8,7 @@ const machine = {
 };
 
 const complete = (config: Record<string, unknown>) =>
-  definition.completeConfig!({ address: "x:1", ...config }, machine);
+  definition.completeConfig!({ address: "x:1", ...config }, machine, "source");
 
 Deno.test("what the broker can't do is refused with the reason, and asking for nothing is accepted", () => {
   const refused: [Record<string, unknown>, string, RegExp][] = [
