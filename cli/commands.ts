@@ -39,11 +39,26 @@ export const COMMANDS: readonly Command[] = [
       "and moves data until it is stopped or every source has ended. A position is saved only after the sink has made " +
       "the data durable, so a crash loses nothing: the next run goes on from there.\n\n" +
       "Ctrl-C or SIGTERM drains: sources stop, what was read is written and saved. A second signal aborts.",
-    options: [SHUTDOWN_TIMEOUT, UNKNOWN_KEYS],
+    options: [
+      {
+        name: "reset-position",
+        type: "string",
+        value: "PIPELINE",
+        many: true,
+        description:
+          "Forget how far this pipeline has come, and begin anew: its sink gets again what it has. Needs " +
+          "--yes; refused while another process runs on the state, and where a broker's group or the target holds the " +
+          "position",
+      },
+      { name: "yes", type: "boolean", description: "With --reset-position: do it" },
+      SHUTDOWN_TIMEOUT,
+      UNKNOWN_KEYS,
+    ],
     json: true,
     startsWorkers: true,
     examples: [
       ["rivven-connect run", "run ./connect.yaml"],
+      ["rivven-connect run --reset-position shop_to_lake --yes", "send everything once more, then go on"],
       ["rivven-connect run -c orders.yaml --log-format json", "another file, with logs for a collector"],
       ["rivven-connect -v", "the same as run, with detailed logs"],
     ],

@@ -35,6 +35,8 @@ export async function runPipelines(args: Arguments, output: Output, text?: Pipel
   confined.catch(() => {});
   const { loadPlan } = await import("./load.ts");
   const { plan } = await loadPlan(args, output, text);
+  const { forgetPositions, resetsOf } = await import("./reset_position.ts");
+  const resets = await resetsOf(args, plan);
   const { settings } = plan;
   const log = logTo(output, settings.logLevel, settings.logFormat);
   const isDebug = settings.logLevel === "debug";
@@ -51,6 +53,7 @@ export async function runPipelines(args: Arguments, output: Output, text?: Pipel
   const failpoint = parseFailpoint(Deno.env.get("RIVVEN_FAILPOINT"));
   armFailpoint(failpoint);
   announce(plan, log);
+  forgetPositions(resets, checkpoints, log);
   await confined;
 
   const running = supervise(plan, {

@@ -39,6 +39,13 @@ export interface Checkpoints extends Disposable {
   marks(flow: string): Marks;
   saved(flow: string, sink: string): Json | undefined;
   commit(commit: Commit): void;
+  /**
+   * Forgets the source's position and the flow's marks, all or nothing. What the sink needs to go on with its target,
+   * documents and dead letters stay, and so do the marks of other flows.
+   *
+   * @returns whether there was anything to forget
+   */
+  forget(source: string, flow: string): boolean;
   /** What a replay of dead letters has changed, all or nothing: what the sink's `flush()` returned, and `letters`. */
   settle(replayed: Pick<Commit, "flow" | "sink" | "saved">, letters: (table: DeadLetterTable) => void): void;
   /** All documents of a connector. */
@@ -169,6 +176,16 @@ class SqliteCheckpoints implements Checkpoints {
       }
       if (position) this.#putPosition.run(source, connector, JSON.stringify(position), now);
     });
+  }
+
+  forget(source: string, flow: string): boolean {
+    let forgotten = 0;
+    this.#transaction(() => {
+      for (const [table, column, name] of [["sources", "name", source], ["marks", "flow", flow]]) {
+        forgotten += Number(this.#db.prepare(`delete from ${table} where ${column} = ?`).run(name).changes);
+      }
+    });
+    return forgotten > 0;
   }
 
   settle(

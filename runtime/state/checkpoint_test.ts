@@ -249,3 +249,19 @@ Deno.test("a disk without room is an error that can pass, and what was saved bef
   checkpoints.commit(commitOf({ deadLetters: [LETTER] }));
   assert.equal(checkpoints.deadLetters.count("orders"), 1);
 });
+
+Deno.test("a flow that is to begin anew has no position and no marks; nothing else is forgotten", () => {
+  using dir = tempDir();
+  using checkpoints = open(join(dir.path, "state.db"));
+  assert.equal(checkpoints.forget("shop", "orders"), false);
+  checkpoints.commit(commitOf({ deadLetters: [LETTER] }));
+  checkpoints.commit(commitOf({ flow: "other" }));
+  checkpoints.putDocuments("source shop", { seed: 7 });
+  assert.equal(checkpoints.forget("shop", "orders"), true);
+  assert.equal(checkpoints.position("shop", "postgres-cdc"), undefined);
+  assert.deepEqual(checkpoints.marks("orders"), {});
+  assert.deepEqual(checkpoints.marks("other"), commitOf().marks);
+  assert.deepEqual(checkpoints.saved("orders", "lake"), { size: 100 });
+  assert.deepEqual(checkpoints.documents("source shop"), { seed: 7 });
+  assert.equal(checkpoints.deadLetters.list({}).length, 1);
+});
