@@ -1,6 +1,5 @@
 /** What is in a file, as its name and the configuration say: `orders.jsonl.gz` is JSON Lines, and its stream `orders`. */
-import { COMPRESSION_SUFFIX } from "../../formats/files/compression.ts";
-import { type Compression, COMPRESSIONS } from "../../formats/files/formats.ts";
+import { type Compression, COMPRESSION_SUFFIX, COMPRESSIONS } from "../../formats/files/formats.ts";
 
 export const FORMATS = ["jsonl", "json", "csv", "tsv", "avro", "parquet"] as const;
 export type SourceFormat = (typeof FORMATS)[number];

@@ -5,15 +5,16 @@
 import type { Batch } from "../contract.ts";
 import type { Operation } from "../../formats/data/record.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
-import { COMPRESSION_SUFFIX, Compressor } from "../../formats/files/compression.ts";
+import { Compressor } from "../../formats/files/compression.ts";
 import type { FileFormat } from "../../formats/files/file_format.ts";
-import { FolderTemplate } from "./folder_template.ts";
 import {
   type Compression,
+  COMPRESSION_SUFFIX,
   fileFormat,
   type FormatKeys,
   type FormatName,
 } from "../../formats/files/formats.ts";
+import { FolderTemplate } from "./folder_template.ts";
 
 /** The keys of the configuration that decide about files. JSON, without secrets. */
 export interface LayoutKeys extends FormatKeys {

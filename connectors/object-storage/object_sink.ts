@@ -14,7 +14,6 @@ import { free } from "./bytes.ts";
 import { FileLayout, folderOf, type LayoutKeys, type Places } from "./layout.ts";
 import { legacyName, letters, type Naming, rangeName, uniqueName } from "./object_name.ts";
 import type { ObjectStore } from "./object_store.ts";
-
 import { SpoolFile } from "./spool_file.ts";
 import { UnfinishedFiles } from "./unfinished.ts";
 

@@ -8,18 +8,6 @@ import { compress as lz4Frame } from "npm:lz4js@0.2.0";
 import type { Compression } from "./formats.ts";
 import { SNAPPY_HEADER, snappyChunks } from "./snappy.ts";
 
-// Definitions take the names from formats.ts, which loads none of this.
-export { type Compression, COMPRESSIONS } from "./formats.ts";
-
-/** What a file's name ends in behind its format's own ending. */
-export const COMPRESSION_SUFFIX: Readonly<Record<Compression, string>> = {
-  none: "",
-  gzip: ".gz",
-  zstd: ".zst",
-  snappy: ".snappy",
-  lz4: ".lz4",
-};
-
 /** Pieces of this size are compressed by themselves: large enough that it costs next to no ratio. */
 const PIECE_BYTES = 1 << 20;
 

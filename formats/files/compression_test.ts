@@ -4,7 +4,8 @@ import { Buffer } from "node:buffer";
 import { seededRandom } from "../../tests/fakes/context.ts";
 import { requireServer } from "../../tests/servers/missing.ts";
 import { AVRO_READER, type Python, runProgram, startPython } from "../../tests/servers/python.ts";
-import { type Compression, COMPRESSIONS, Compressor } from "./compression.ts";
+import { Compressor } from "./compression.ts";
+import { type Compression, COMPRESSIONS } from "./formats.ts";
 import { joined } from "./testing.ts";
 
 /** Text that shrinks, then noise that does not: 2.5 MB. */

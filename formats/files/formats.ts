@@ -15,6 +15,15 @@ export type FormatName = (typeof FORMATS)[number];
 export const COMPRESSIONS = ["none", "gzip", "zstd", "snappy", "lz4"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
+/** What a file's name ends in behind its format's own ending. */
+export const COMPRESSION_SUFFIX: Readonly<Record<Compression, string>> = {
+  none: "",
+  gzip: ".gz",
+  zstd: ".zst",
+  snappy: ".snappy",
+  lz4: ".lz4",
+};
+
 /** What `csv` means where it leaves something out. */
 export const CSV_DEFAULTS = {
   include_header: true,

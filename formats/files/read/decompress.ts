@@ -4,7 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import type { Compression } from "../compression.ts";
+import type { Compression } from "../formats.ts";
 import { Lz4Frames } from "./lz4.ts";
 import { SnappyChunks } from "./unsnappy.ts";
 import { ZstdFrames } from "./zstd_frames.ts";
