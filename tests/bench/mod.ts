@@ -16,6 +16,7 @@ import { postgresTransaction } from "./postgres_transaction.ts";
 import { rivvenSink, rivvenSource } from "./rivven.ts";
 import { memory, start } from "./start.ts";
 import { transforms } from "./transforms.ts";
+import { webhook } from "./webhook.ts";
 
 const BENCHES: readonly Bench[] = [
   datagenToStdout,
@@ -23,6 +24,7 @@ const BENCHES: readonly Bench[] = [
   fileToFile,
   objectStorageLocal,
   objectStorageS3,
+  webhook,
   postgresStream,
   postgresSnapshot,
   postgresLive,
