@@ -224,6 +224,10 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
     }
     return { config, notes: [], problems };
   },
+  foreignKeys: {
+    partitioner:
+      "The key decides about the partition, as the broker's own clients have it; set the key with value_to_key",
+  },
   withBrokerSettings: (config, { retry, topic }) => ({
     ...config,
     retry: { ...retry, ...config.retry },

@@ -21,6 +21,10 @@ const UNKNOWN = "_unknown_";
 /** What is wrong with a pattern, in a sentence; undefined when it is right. */
 export function patternProblem(pattern: string): string | undefined {
   for (const [, name] of pattern.matchAll(/\{([^{}]*)\}/g)) {
+    if (/^(?:op|operation|field:.*)$/.test(name)) {
+      return `"{${name}}" is not the same for all records of a table, which have one topic here: ` +
+        "use the transform content_router with topic_expression";
+    }
     if (!(name in PLACEHOLDERS)) {
       const known = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`).join(", ");
       return `There is no placeholder "{${name}}": use ${known}`;

@@ -379,3 +379,14 @@ pipelines:
   const transform = ", transforms: [{ type: filter, predicate: { topic: events }, config: {} }] }";
   assert.deepEqual(warned(`topic: events, ${config}`, file, transform), []);
 });
+
+Deno.test("how keys become partitions is not chosen, and what to do instead is said", () => {
+  const { problems } = read(`
+sources: { shop: { connector: postgres-cdc, config: ${DATABASE} } }
+sinks:
+  bus: { connector: rivven, config: { address: "localhost:9092", partitioner: { strategy: round_robin } } }
+pipelines: { p: { source: shop, sink: bus } }
+`);
+  assert.deepEqual(problems.map(({ message }) => message), ['Unknown key "partitioner"']);
+  assert.match(problems[0].hint!, /The key decides about the partition.*value_to_key/);
+});
