@@ -3,6 +3,7 @@
  * Only parquet.ts uses this; compression around whole files is in compression.ts.
  */
 import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from "node:zlib";
+import { snappyCompress } from "npm:hyparquet-writer@0.17.0/src/snappy.js";
 import { compressBlock, compressBound } from "npm:lz4js@0.2.0";
 import type { ParquetCompression } from "./formats.ts";
 
@@ -18,8 +19,9 @@ export const CODEC_OF: Readonly<Record<ParquetCompression, ParquetCodec>> = {
   brotli: "BROTLI",
 };
 
-/** Those that the library does not bring itself; snappy it does. */
-export const COMPRESSORS: Readonly<Partial<Record<ParquetCodec, (page: Uint8Array) => Uint8Array>>> = {
+export const COMPRESSORS: Readonly<Record<ParquetCodec, (page: Uint8Array) => Uint8Array>> = {
+  UNCOMPRESSED: (page) => page,
+  SNAPPY: snappyCompress,
   GZIP: (page) => gzipSync(page),
   ZSTD: (page) => zstdCompressSync(page),
   LZ4_RAW: lz4Block,

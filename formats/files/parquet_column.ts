@@ -63,6 +63,10 @@ export function sizeOf(cell: Cell | Value): number {
   }
 }
 
+/** In code units. */
+const LARGE_TEXT = 1 << 16;
+const encoder = new TextEncoder();
+
 class TypedColumn implements ParquetColumn {
   readonly name: string;
   readonly #type: ParquetType;
@@ -74,7 +78,10 @@ class TypedColumn implements ParquetColumn {
   }
 
   take(value: Value): Cell {
-    return value === null ? null : this.#type.cell(value);
+    if (value === null) return null;
+    const cell = this.#type.cell(value);
+    // As bytes it can be given back when the row group is written; long texts wait for the collector of garbage.
+    return typeof cell === "string" && cell.length >= LARGE_TEXT ? encoder.encode(cell) : cell;
   }
 
   keep(cell: Cell): void {
@@ -199,7 +206,7 @@ class OpenColumn implements ParquetColumn {
     if (value === null) return null;
     if (this.#type) return isSame(this.#taken, this.#guess) ? this.#type.cell(value) : undefined;
     checkGuessed(value, sizeOf(value), this.#limits.maxStringSize);
-    return value instanceof Uint8Array ? value.slice() : value as Cell;
+    return value instanceof Uint8Array ? new Uint8Array(value) : value as Cell;
   }
 
   keep(cell: Cell): void {

@@ -24,6 +24,8 @@ export class ParquetFile {
   readonly #out: (bytes: Uint8Array) => void;
   #writer: ParquetWriter | undefined;
   #schema: SchemaElement[] = [];
+  /** The page that was compressed last. */
+  #page: Uint8Array | undefined;
   /** Of each column; one that is not nested has one element. */
   #elements: SchemaElement[][] = [];
 
@@ -39,6 +41,8 @@ export class ParquetFile {
     const columnData = columns.map(({ name, cells }, i) => ({ name, ...encoded(cells, this.#elements[i]) }));
     writer.write({ columnData, rowGroupSize: columnData[0].data.length, pageSize, dictionarySize });
     this.#shortenStatistics(writer);
+    this.#freePage();
+    for (const { buffers } of columnData) buffers?.forEach(free);
   }
 
   end(columns: readonly ParquetColumn[]): void {
@@ -48,6 +52,18 @@ export class ParquetFile {
       if (element.logical_type?.type === "JSON") element.converted_type = "JSON";
     }
     writer.finish();
+  }
+
+  /** The library looks at a page for the last time before it has the next one compressed. */
+  #compress(page: Uint8Array): Uint8Array {
+    this.#freePage();
+    this.#page = page;
+    return COMPRESSORS[CODEC_OF[this.#options.compression]](page);
+  }
+
+  #freePage(): void {
+    if (this.#page) free(this.#page.buffer as ArrayBuffer);
+    this.#page = undefined;
   }
 
   /** The schema is known with the first row group: columns without a type have got one by then. */
@@ -60,7 +76,7 @@ export class ParquetFile {
       writer: new Pieces(this.#out),
       schema: this.#schema,
       codec: CODEC_OF[compression],
-      compressors: COMPRESSORS,
+      compressors: { [CODEC_OF[compression]]: (page: Uint8Array) => this.#compress(page) },
       statistics: enableStatistics,
       createdBy: "rivven-connect",
     });
@@ -96,10 +112,13 @@ export class ParquetFile {
 function encoded(
   cells: readonly Cell[],
   elements: readonly SchemaElement[],
-): { data: unknown[]; encoding: "PLAIN" | undefined } {
+): { data: unknown[]; encoding: "PLAIN" | undefined; buffers?: readonly ArrayBuffer[] } {
   const logical = elements[0].logical_type?.type;
-  if ((logical === "STRING" || logical === "JSON") && areDistinct(cells)) {
-    return { data: encodeTexts(cells), encoding: "PLAIN" };
+  // Large ones are bytes already, and the library can't compare bytes with texts.
+  const isText = logical === "STRING" || logical === "JSON";
+  if (isText && (areDistinct(cells) || cells.some((cell) => cell instanceof Uint8Array))) {
+    const { texts, buffers } = encodeTexts(cells);
+    return { data: texts, encoding: "PLAIN", buffers };
   }
   // A dictionary of the library has one entry for 0 and −0.
   const hasFloats = elements.some(({ type }) => type === "FLOAT" || type === "DOUBLE");
@@ -115,18 +134,31 @@ function hasNegativeZero(cell: Cell): boolean {
   return (Array.isArray(cell) ? cell : Object.values(cell)).some(hasNegativeZero);
 }
 
+/** Gives memory back at once: the collector of garbage lets a hundred megabytes of buffers wait. */
+function free(buffer: ArrayBuffer): void {
+  buffer.transfer(0);
+}
+
 function isLonger(value: unknown): boolean {
   const bytes = value instanceof Uint8Array ? value : new TextEncoder().encode(String(value));
   return bytes.length > STATISTICS_BYTES;
 }
 
-/** The library's buffer, emptied after each row group and at the end. */
+/** Bytes that the library has written wait until there are so many, or the row group ends. */
+const PIECE_BYTES = 1 << 18;
+
+/** The library's buffer, emptied whenever it is large, so that it never grows to the size of a row group. */
 class Pieces extends ByteWriter {
   readonly #out: (bytes: Uint8Array) => void;
 
   constructor(out: (bytes: Uint8Array) => void) {
     super();
     this.#out = out;
+  }
+
+  override appendBytes(bytes: Uint8Array): void {
+    super.appendBytes(bytes);
+    if (this.index >= PIECE_BYTES) this.flush();
   }
 
   flush(): void {

@@ -25,21 +25,29 @@ export function areDistinct(cells: readonly Cell[]): boolean {
   return texts > 10 && seen.size > texts * DISTINCT;
 }
 
-/** Each text as UTF-8, many in one buffer. */
-export function encodeTexts(cells: readonly Cell[]): Cell[] {
+/** Each text as UTF-8, many in one buffer. The buffers are theirs alone. */
+export function encodeTexts(cells: readonly Cell[]): { texts: Cell[]; buffers: readonly ArrayBuffer[] } {
   let chunk = new Uint8Array(CHUNK_BYTES);
+  const buffers = [chunk.buffer];
   let end = 0;
-  return cells.map((cell) => {
+  const texts = cells.map((cell) => {
+    if (cell instanceof Uint8Array) buffers.push(cell.buffer as ArrayBuffer);
     if (typeof cell !== "string") return cell;
     // A code unit takes three bytes at most.
     const most = cell.length * 3;
-    if (most > CHUNK_BYTES / 4) return encoder.encode(cell);
+    if (most > CHUNK_BYTES / 4) {
+      const bytes = encoder.encode(cell);
+      buffers.push(bytes.buffer);
+      return bytes;
+    }
     if (most > chunk.length - end) {
       chunk = new Uint8Array(CHUNK_BYTES);
+      buffers.push(chunk.buffer);
       end = 0;
     }
     const start = end;
     end += encoder.encodeInto(cell, chunk.subarray(start, start + most)).written;
     return chunk.subarray(start, end);
   });
+  return { texts, buffers };
 }

@@ -69,7 +69,7 @@ export function parquetType(type: ColumnType, limits: Limits): ParquetType {
         if (!(value instanceof Uint8Array)) throw isNot(value, "bytes");
         if (value.length > limits.maxStringSize) throw tooLong(limits);
         // A copy: what the batch holds may be written over before the row group is full.
-        return value.slice();
+        return new Uint8Array(value);
       });
     case "date":
       return leaf(
