@@ -10,6 +10,7 @@ import { type Bench, print } from "./measure.ts";
 import { objectStorageLocal, objectStorageS3 } from "./object_storage.ts";
 import { parquet } from "./parquet.ts";
 import { postgresLive } from "./postgres_live.ts";
+import { postgresRivven } from "./postgres_rivven.ts";
 import { postgresSnapshot } from "./postgres_snapshot.ts";
 import { postgresStream } from "./postgres_stream.ts";
 import { postgresTransaction } from "./postgres_transaction.ts";
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
   postgresTransaction,
   rivvenSink,
   rivvenSource,
+  postgresRivven,
   transforms,
   files,
   parquet,

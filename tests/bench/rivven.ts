@@ -7,7 +7,7 @@ import { type Bench, measure, median, medianRun, program, repeat, scratch, usage
 const VALUE = new TextEncoder().encode("x".repeat(430));
 const BATCH = 100;
 
-function missing(): Promise<string | undefined> {
+export function missing(): Promise<string | undefined> {
   try {
     findProgram();
     return Promise.resolve(undefined);
@@ -43,7 +43,7 @@ pipelines:
 }
 
 /** Every partition gets its share in batches, one at a time. Records a second. */
-async function barePublish(
+export async function barePublish(
   broker: Rivvend,
   records: number,
   partitions: number,
