@@ -5,7 +5,7 @@
 import type { Origin } from "./batch_data.ts";
 import { envelopeSchema } from "./connect_schema.ts";
 import { type Member, splitMembers } from "./members.ts";
-import { type Operation, OPERATIONS } from "./record.ts";
+import { type Operation, OPERATION_LETTERS, OPERATIONS } from "./record.ts";
 import { type Stream } from "./stream.ts";
 
 /**
@@ -80,19 +80,6 @@ const LINE_END = bytes("\n");
 const BRACE_LINE_END = bytes("}\n");
 const BRACES_LINE_END = bytes("}}\n");
 
-/** Debezium's letters: documentation of its connectors, "change event values", field `op`. */
-const STANDARD_OPS: Record<Operation, string> = {
-  insert: "c",
-  update: "u",
-  delete: "d",
-  snapshot: "r",
-  truncate: "t",
-  tombstone: "d",
-  message: "m",
-  schema: "s",
-  record: "c",
-};
-
 const OPEN_BEFORE = bytes('{"before":');
 const COMMA_AFTER = bytes(',"after":');
 const COMMA_SOURCE = bytes(',"source":');
@@ -129,7 +116,7 @@ function closeStandard(writer: EnvelopeWriter, hasBefore: boolean, hasAfter: boo
 function standardTail(operation: Operation, readAtMicros: bigint): Uint8Array {
   const [millis, nanos] = [readAtMicros / 1000n, readAtMicros * 1000n];
   return bytes(
-    `,"op":"${STANDARD_OPS[operation]}","ts_ms":${millis},"ts_us":${readAtMicros},"ts_ns":${nanos}`,
+    `,"op":"${OPERATION_LETTERS[operation]}","ts_ms":${millis},"ts_us":${readAtMicros},"ts_ns":${nanos}`,
   );
 }
 

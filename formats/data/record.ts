@@ -21,6 +21,22 @@ export const OPERATIONS = [
 export type Operation = (typeof OPERATIONS)[number];
 
 /**
+ * Debezium's letters: documentation of its connectors, "change event values", field `op`. A record that is no change
+ * counts as created.
+ */
+export const OPERATION_LETTERS: Readonly<Record<Operation, string>> = {
+  insert: "c",
+  update: "u",
+  delete: "d",
+  snapshot: "r",
+  truncate: "t",
+  tombstone: "d",
+  message: "m",
+  schema: "s",
+  record: "c",
+};
+
+/**
  * What the `snapshot` member of `source` can say beside what the operation does: Debezium's words (documentation of
  * its connectors, "snapshot" in the source block). The index is how a batch stores one, so the order never changes.
  */

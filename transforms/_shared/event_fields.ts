@@ -4,7 +4,7 @@
  */
 import type { Origin } from "../../formats/data/batch.ts";
 import { rfc3339 } from "../../formats/data/envelope.ts";
-import type { DataRecord, Operation } from "../../formats/data/record.ts";
+import { type DataRecord, OPERATION_LETTERS } from "../../formats/data/record.ts";
 import { valueText } from "../../formats/data/json_value.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import type { ColumnType, Value } from "../../formats/data/value.ts";
@@ -19,19 +19,6 @@ export interface EventField {
   /** Undefined: the record has nothing of the kind. */
   read(record: DataRecord): Value | undefined;
 }
-
-/** Debezium's letters; a record that is no change counts as created, as in the envelope. */
-export const OPERATION_LETTERS: Readonly<Record<Operation, string>> = {
-  insert: "c",
-  update: "u",
-  delete: "d",
-  snapshot: "r",
-  truncate: "t",
-  tombstone: "d",
-  message: "m",
-  schema: "s",
-  record: "c",
-};
 
 type Reader = { readonly type: ColumnType; read(record: DataRecord): Value | undefined };
 
