@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createDecrypter, keysFromEnvironment } from "../../transforms/_protection/decrypt.ts";
 import { startPostgres } from "../servers/postgres.ts";
+import { waitUntil } from "../servers/process.ts";
 import { Program, runProgram, scratch } from "./program.ts";
 
 const KEY = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -100,6 +101,13 @@ pipelines:
       await db.query("UPDATE users SET born = NULL WHERE id = 2");
       await db.query("DELETE FROM users WHERE id = 2");
       await linesOf(out, 4);
+      // What is not committed comes again, and would have the other version of the key then.
+      const { rows: [{ lsn }] } = await db.query("SELECT pg_current_wal_lsn() AS lsn");
+      const isCommitted = "SELECT FROM pg_replication_slots WHERE confirmed_flush_lsn >= $1::pg_lsn";
+      await waitUntil(async () => (await db.query(isCommitted, [lsn])).rows.length > 0, {
+        what: "the position to be acknowledged",
+        timeoutMs: 60_000,
+      });
       program.kill("SIGKILL");
       await program.ended;
     });
