@@ -6,7 +6,7 @@ import { type AvroSchema, schemaOfColumns } from "../../formats/files/avro_colum
 import { type AvroType, avroType, FieldMisfit } from "../../formats/files/avro_encoder.ts";
 import { AvroWriter } from "../../formats/files/avro_writer.ts";
 import { AVRO_DEFAULTS } from "../../formats/files/formats.ts";
-import { Misfit } from "../../formats/files/parquet_misfit.ts";
+import { Misfit } from "../../formats/files/misfit.ts";
 import { columnsOf, rowOf } from "../../formats/files/rows.ts";
 import { type AvroJson, avroJson } from "./avro_json.ts";
 import type { StdoutConfig } from "./connector.ts";

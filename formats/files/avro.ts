@@ -12,7 +12,7 @@ import { type AvroType, avroType, FieldMisfit } from "./avro_encoder.ts";
 import { AvroWriter } from "./avro_writer.ts";
 import type { FileFormat } from "./file_format.ts";
 import type { AvroCodec } from "./formats.ts";
-import { Misfit } from "./parquet_misfit.ts";
+import { Misfit } from "./misfit.ts";
 import { beginRows, type RowWriter } from "./rows.ts";
 
 export interface AvroOptions {

@@ -7,7 +7,7 @@ import { fieldBytes } from "./avro_default.ts";
 import { LOGICAL, PRIMITIVES } from "./avro_values.ts";
 import type { AvroSchema } from "./avro_columns.ts";
 import type { AvroWriter } from "./avro_writer.ts";
-import { kindOf, Misfit } from "./parquet_misfit.ts";
+import { kindOf, Misfit } from "./misfit.ts";
 
 /** How values of one type are written. */
 export interface AvroType {

@@ -3,9 +3,9 @@ import { valueText } from "../data/json_value.ts";
 import type { Value } from "../data/value.ts";
 import type { AvroType } from "./avro_encoder.ts";
 import type { AvroWriter } from "./avro_writer.ts";
-import { decimalParquet } from "./parquet_decimal.ts";
-import { kindOf, Misfit } from "./parquet_misfit.ts";
-import { dateDays, timestampUnits, timeUnits, zonedTimestampUnits } from "./parquet_time.ts";
+import { decimalParquet } from "./decimal.ts";
+import { kindOf, Misfit } from "./misfit.ts";
+import { dateDays, timestampUnits, timeUnits, zonedTimestampUnits } from "./time_number.ts";
 
 const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);

@@ -8,7 +8,7 @@ import type { FileFormat } from "./file_format.ts";
 import type { ParquetCompression } from "./formats.ts";
 import { type ParquetColumn, parquetColumn, sizeOf } from "./parquet_column.ts";
 import { ParquetFile } from "./parquet_file.ts";
-import { Misfit } from "./parquet_misfit.ts";
+import { Misfit } from "./misfit.ts";
 import type { Cell } from "./parquet_type.ts";
 import { beginRows, type RowWriter } from "./rows.ts";
 

@@ -5,7 +5,7 @@
 import type { SchemaElement } from "npm:hyparquet-writer@0.17.0";
 import type { Column, ColumnType, Value } from "../data/value.ts";
 import { checkGuessed, type Guess, guessOf, isSame, settled, typeOfGuess, unify } from "./parquet_guess.ts";
-import { Misfit } from "./parquet_misfit.ts";
+import { Misfit } from "./misfit.ts";
 import { type Cell, type Limits, type ParquetType, parquetType } from "./parquet_type.ts";
 
 export interface ParquetColumn {

@@ -4,7 +4,7 @@
  */
 import { valueText } from "../data/json_value.ts";
 import type { ColumnType, Value } from "../data/value.ts";
-import { Misfit } from "./parquet_misfit.ts";
+import { Misfit } from "./misfit.ts";
 
 /** `safe`: integers that a float64 holds, so they may still become floats. */
 export type Guess = "boolean" | "safe" | "int64" | "float64" | "string" | "bytes" | "json" | ArrayGuess;

@@ -5,9 +5,9 @@
 import type { SchemaElement } from "npm:hyparquet-writer@0.17.0";
 import { valueText } from "../data/json_value.ts";
 import type { Column, ColumnType, Value } from "../data/value.ts";
-import { decimalParquet } from "./parquet_decimal.ts";
-import { kindOf, Misfit } from "./parquet_misfit.ts";
-import { dateDays, timestampUnits, timeUnits, zonedTimestampUnits } from "./parquet_time.ts";
+import { decimalParquet } from "./decimal.ts";
+import { kindOf, Misfit } from "./misfit.ts";
+import { dateDays, timestampUnits, timeUnits, zonedTimestampUnits } from "./time_number.ts";
 
 /** A value as the writer of Parquet files takes it: dates as days, times and decimals as whole numbers of units. */
 export type Cell = null | boolean | number | bigint | string | Uint8Array | readonly Cell[] | {

@@ -1,8 +1,8 @@
 /**
- * Dates and times as the numbers that Parquet stores: days, and units of a day or since 1970. What has no such number
+ * Dates and times as the numbers that Parquet and Avro store: days, and units of a day or since 1970. What has no such number
  * (infinite, before year 1, finer than the unit, no date at all) is a Misfit, never rounded.
  */
-import { Misfit } from "./parquet_misfit.ts";
+import { Misfit } from "./misfit.ts";
 
 /** Digits after the second that a unit holds: microseconds or nanoseconds. */
 export type TimeDigits = 6 | 9;

@@ -1,6 +1,6 @@
 /** Decimals of Parquet: whole numbers of units, 10^-scale each, as narrow as the precision allows. */
 import type { ColumnType, Value } from "../data/value.ts";
-import { kindOf, Misfit } from "./parquet_misfit.ts";
+import { kindOf, Misfit } from "./misfit.ts";
 import type { ParquetType } from "./parquet_type.ts";
 
 /** More digits than Arrow's decimal128, DuckDB and Iceberg hold. */
