@@ -85,7 +85,7 @@ Deno.test("the second of two programs on one slot reads nothing, is told who has
       `in use by process ${pid} of the server (user "postgres", application "rivven-connect first", ` +
       "from 127.0.0.1, since ";
     assert(second.stderr.includes(named), second.stderr);
-    assert(second.stderr.includes("give this one a slot_name of its own"), second.stderr);
+    await second.says("give this one a slot_name of its own");
     assert.deepEqual(ids("second"), []);
 
     proxy.swallow();

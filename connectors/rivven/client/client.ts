@@ -66,10 +66,13 @@ export interface RequestOptions {
 export const RETRY: RetryPolicy = { maxRetries: 10, initialBackoffMs: 100, maxBackoffMs: 10_000 };
 /** The broker answers an over-quota request with a few ms; more than this would be a mistake. */
 const MAX_THROTTLE_MS = 5000;
-/** The broker writes a record of a batch every few ms; one that is held up for longer than this would be missed. */
-const STILL_MS = 300;
+/**
+ * The broker writes a record of a batch every few ms; one that is held up for longer than this would be missed. On a busy
+ * disk 300 ms were not enough.
+ */
+const STILL_MS = 1000;
 const SETTLE_MS = 50;
-const MAX_SETTLE_MS = 5000;
+const MAX_SETTLE_MS = 10_000;
 
 /** Disposing of it closes its connections; what is on its way fails. */
 export class RivvenClient implements AsyncDisposable {
@@ -204,7 +207,7 @@ export class RivvenClient implements AsyncDisposable {
   }
 
   /**
-   * Resolves to a partition's end when that has not moved for 300 ms, at the latest after five seconds: a publish whose
+   * Resolves to a partition's end when that has not moved for a second, at the latest after ten: a publish whose
    * answer was lost may still be at work there, and what is sent behind it must not get in between.
    */
   async settled(topic: string, partition: number): Promise<number> {
