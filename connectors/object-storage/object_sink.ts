@@ -113,14 +113,10 @@ export class ObjectSink implements Sink {
     return new ObjectSink(options, layout, writer, flush, new UnfinishedFiles(layouts, files));
   }
 
-  async write(batch: Batch): Promise<void> {
+  write(batch: Batch): Promise<void> {
     const { length } = batch;
-    if (length === 0) return;
-    const again = this.#isOrdered(batch) ? this.#unfinished.countIn(batch) : 0;
-    if (again > 0) await this.#addAgain(batch, again);
-    if (again < length) await this.#add(batch, again, length, this.#layout.placesOf(batch));
-    if (this.#isOrdered(batch)) this.#reached.set(batch.lane, batch.order(length - 1)!);
-    this.isFull = this.#isFull();
+    if (length > 0) this.#take(batch, length);
+    return Promise.resolve();
   }
 
   async flush(): Promise<Json | void> {
@@ -146,32 +142,40 @@ export class ObjectSink implements Sink {
 
   // ---- records into files -----------------------------------------------------------------------------------------
 
+  #take(batch: Batch, length: number): void {
+    const again = this.#isOrdered(batch) ? this.#unfinished.countIn(batch) : 0;
+    if (again > 0) this.#addAgain(batch, again);
+    if (again < length) this.#add(batch, again, length, this.#layout.placesOf(batch));
+    if (this.#isOrdered(batch)) this.#reached.set(batch.lane, batch.order(length - 1)!);
+    this.isFull = this.#isFull();
+  }
+
   /** Records of a lane `""` have no order of their own, also where a replay of dead letters has given them one. */
   #isOrdered(batch: Batch): boolean {
     return batch.lane !== "" && batch.order(0) !== undefined;
   }
 
   /** Adds records that may belong to files of an interrupted flush: the first `count` of the batch. */
-  async #addAgain(batch: Batch, count: number): Promise<void> {
+  #addAgain(batch: Batch, count: number): void {
     const find = this.#unfinished.finder(batch);
     const places = this.#layout.placesOf(batch);
     for (let i = 0; i < count;) {
       const found = find(i);
       if (!found) {
-        await this.#add(batch, i, i + 1, places);
+        this.#add(batch, i, i + 1, places);
         i++;
         continue;
       }
       const { file: { pieces, layout }, end } = found;
       const to = endOfRun(found.places, found.place, i, end);
       if (found.places.hasContent(i)) {
-        pieces.push(...await this.#fill(pieces.pop(), layout, found.place, batch, i, to));
+        pieces.push(...this.#fill(pieces.pop(), layout, found.place, batch, i, to));
       }
       i = to;
     }
   }
 
-  async #add(batch: Batch, from: number, to: number, places: Places): Promise<void> {
+  #add(batch: Batch, from: number, to: number, places: Places): void {
     for (let i = from; i < to;) {
       if (!places.hasContent(i)) {
         i++;
@@ -180,22 +184,25 @@ export class ObjectSink implements Sink {
       const place = places.placeOf(i);
       const end = places.isOne ? to : endOfRun(places, place, i, to);
       const key = JSON.stringify([batch.lane, place]);
-      const files = await this.#fill(this.#open.get(key), this.#layout, place, batch, i, end);
+      const files = this.#fill(this.#open.get(key), this.#layout, place, batch, i, end);
       this.#open.set(key, files.pop()!);
       this.#complete.push(...files);
       i = end;
     }
   }
 
-  /** Adds records to a file, and begins others where their columns change: all of these files, the open one last. */
-  async #fill(
+  /**
+   * Adds records to a file, and begins others where their columns change: all of these files, the open one last. They
+   * are completed by the flush: runs may be as short as a record, and none costs a promise.
+   */
+  #fill(
     open: SpoolFile | undefined,
     layout: FileLayout,
     place: string,
     batch: Batch,
     from: number,
     to: number,
-  ): Promise<SpoolFile[]> {
+  ): SpoolFile[] {
     const { reject } = this.#options.context;
     const files = [open ?? new SpoolFile(layout, place, batch, from)];
     let isNew = open === undefined;
@@ -203,7 +210,6 @@ export class ObjectSink implements Sink {
       const next = files.at(-1)!.add(batch, i, to, reject);
       if (next === to) break;
       if (next === i && isNew) throw new Error("A file refuses the record that it was begun for");
-      await files.at(-1)!.end();
       files.push(new SpoolFile(layout, place, batch, next));
       isNew = true;
       i = next;
