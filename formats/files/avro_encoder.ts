@@ -7,7 +7,7 @@ import { fieldBytes } from "./avro_default.ts";
 import { LOGICAL, PRIMITIVES } from "./avro_values.ts";
 import type { AvroSchema } from "./avro_columns.ts";
 import type { AvroWriter } from "./avro_writer.ts";
-import { kindOf, Misfit } from "./misfit.ts";
+import { isNot, kindOf, Misfit } from "./misfit.ts";
 
 /** How values of one type are written. */
 export interface AvroType {
@@ -157,7 +157,7 @@ function recordType(fields: readonly Field[]): AvroType {
   return {
     accepts: isObject,
     write(writer, value) {
-      if (!isObject(value)) throw new Misfit(`it is ${kindOf(value)}, not an object`);
+      if (!isObject(value)) throw isNot(value, "an object");
       let at = 0;
       try {
         for (; at < fields.length; at++) {
@@ -182,7 +182,7 @@ function arrayType(items: AvroType): AvroType {
   return {
     accepts: Array.isArray,
     write(writer, value) {
-      if (!Array.isArray(value)) throw new Misfit(`it is ${kindOf(value)}, not an array`);
+      if (!Array.isArray(value)) throw isNot(value, "an array");
       if (value.length > 0) {
         writer.integer(value.length);
         for (const item of value) items.write(writer, item);
@@ -196,7 +196,7 @@ function mapType(values: AvroType): AvroType {
   return {
     accepts: isObject,
     write(writer, value) {
-      if (!isObject(value)) throw new Misfit(`it is ${kindOf(value)}, not an object`);
+      if (!isObject(value)) throw isNot(value, "an object");
       const names = Object.keys(value);
       if (names.length > 0) {
         writer.integer(names.length);

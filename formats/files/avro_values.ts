@@ -4,7 +4,8 @@ import type { Value } from "../data/value.ts";
 import type { AvroType } from "./avro_encoder.ts";
 import type { AvroWriter } from "./avro_writer.ts";
 import { decimalParquet } from "./decimal.ts";
-import { kindOf, Misfit } from "./misfit.ts";
+import { double, single } from "./float_number.ts";
+import { isNot, Misfit } from "./misfit.ts";
 import { dateDays, timestampUnits, timeUnits, zonedTimestampUnits } from "./time_number.ts";
 
 const INT64_MAX = 2n ** 63n - 1n;
@@ -162,30 +163,6 @@ function isWhole(value: Value): value is number | bigint {
     typeof value === "number" && Number.isSafeInteger(value) && !Object.is(value, -0);
 }
 
-const SPECIALS: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
-
 function isNumber(value: Value): boolean {
   return typeof value === "number" || typeof value === "bigint" && BigInt(Number(value)) === value;
-}
-
-function double(value: Value): number {
-  if (typeof value === "number") return value;
-  if (typeof value === "string" && Object.hasOwn(SPECIALS, value)) return SPECIALS[value];
-  if (typeof value === "bigint" && BigInt(Number(value)) === value) return Number(value);
-  throw isNot(value, "a number that 64 bits hold exactly");
-}
-
-/** Sources write the shortest digits that name a float32, which as a float64 is another number. */
-function single(value: Value): number {
-  const wide = double(value);
-  const narrow = Math.fround(wide);
-  if (narrow === wide || Number.isNaN(wide)) return narrow;
-  for (let digits = 9; digits > 0; digits--) {
-    if (Number(narrow.toPrecision(digits)) === wide) return narrow;
-  }
-  throw new Misfit("it is no number of 32 bits");
-}
-
-function isNot(value: Value, wanted: string): Misfit {
-  return new Misfit(`it is ${kindOf(value)}, not ${wanted}`);
 }

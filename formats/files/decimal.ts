@@ -1,6 +1,6 @@
 /** Decimals of Parquet: whole numbers of units, 10^-scale each, as narrow as the precision allows. */
 import type { ColumnType, Value } from "../data/value.ts";
-import { kindOf, Misfit } from "./misfit.ts";
+import { isNot, Misfit } from "./misfit.ts";
 import type { ParquetType } from "./parquet_type.ts";
 
 /** More digits than Arrow's decimal128, DuckDB and Iceberg hold. */
@@ -49,7 +49,7 @@ function decimalText(value: Value): string {
   if (typeof value === "string") return value;
   // What a transform made of it.
   if (typeof value === "bigint" || typeof value === "number") return String(value);
-  throw new Misfit(`it is ${kindOf(value)}, not the text of a decimal`);
+  throw isNot(value, "the text of a decimal");
 }
 
 /** The usual `-12.50` of up to 15 digits, in one pass; undefined for whatever else. */

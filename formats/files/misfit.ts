@@ -1,4 +1,4 @@
-/** Why a value does not fit its Parquet column. The writer makes a RecordError of it, which names the column. */
+/** Why a value does not fit its column. The writer makes a RecordError of it, which names the column. */
 export class Misfit extends Error {
   override readonly name = "Misfit";
 }
@@ -20,4 +20,9 @@ export function kindOf(value: unknown): string {
     default:
       return "a number";
   }
+}
+
+/** A Misfit of another kind of value than the column's. */
+export function isNot(value: unknown, wanted: string): Misfit {
+  return new Misfit(`it is ${kindOf(value)}, not ${wanted}`);
 }

@@ -6,7 +6,8 @@ import type { SchemaElement } from "npm:hyparquet-writer@0.17.0";
 import { valueText } from "../data/json_value.ts";
 import type { Column, ColumnType, Value } from "../data/value.ts";
 import { decimalParquet } from "./decimal.ts";
-import { kindOf, Misfit } from "./misfit.ts";
+import { double, single } from "./float_number.ts";
+import { isNot, Misfit } from "./misfit.ts";
 import { dateDays, timestampUnits, timeUnits, zonedTimestampUnits } from "./time_number.ts";
 
 /** A value as the writer of Parquet files takes it: dates as days, times and decimals as whole numbers of units. */
@@ -270,26 +271,6 @@ function smallInteger(value: Value, min: number, max: number): number {
   return whole;
 }
 
-const SPECIALS: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
-
-function double(value: Value): number {
-  if (typeof value === "number") return value;
-  if (typeof value === "string" && Object.hasOwn(SPECIALS, value)) return SPECIALS[value];
-  if (typeof value === "bigint" && BigInt(Number(value)) === value) return Number(value);
-  throw isNot(value, "a number of 64 bits");
-}
-
-/** Sources write the shortest digits that name a float32, which as a float64 is another number. */
-function single(value: Value): number {
-  const wide = double(value);
-  const narrow = Math.fround(wide);
-  if (narrow === wide || Number.isNaN(wide)) return narrow;
-  for (let digits = 9; digits > 0; digits--) {
-    if (Number(narrow.toPrecision(digits)) === wide) return narrow;
-  }
-  throw new Misfit("it is no number of 32 bits");
-}
-
 /** By hand: a regular expression and `fromHex` take four times as long, a quarter of the time of a usual row. */
 function uuidBytes(value: Value): Uint8Array {
   const text = textOf(value);
@@ -317,10 +298,6 @@ function hexDigit(char: number): number {
 
 function notUuid(): Misfit {
   return new Misfit("its text is no UUID");
-}
-
-function isNot(value: Value, wanted: string): Misfit {
-  return new Misfit(`it is ${kindOf(value)}, not ${wanted}`);
 }
 
 function tooLong({ maxStringSize }: Limits): Misfit {
