@@ -89,9 +89,19 @@ async function requireEffect({ source, flow }: Reset): Promise<void> {
     );
   }
   const found = findConnector(await loadDefinitions([flow.sink.connector]), flow.sink.connector);
-  if (found?.definition.sink?.technique !== "T1") return;
-  throw new UsageError(
-    `Pipeline "${flow.name}" can't begin anew: "${flow.sink.name}" holds its position beside the data`,
-    "Point the sink to another target",
-  );
+  const technique = found?.definition.sink?.technique;
+  if (technique === "T1") {
+    throw new UsageError(
+      `Pipeline "${flow.name}" can't begin anew: "${flow.sink.name}" holds its position beside the data`,
+      "Point the sink to another target",
+    );
+  }
+  // What comes again would be taken for what is there, also where a source that counts anew has made something else of it.
+  if (technique === "T2") {
+    throw new UsageError(
+      `Pipeline "${flow.name}" can't begin anew: "${flow.sink.name}" knows records by names that they would have again, ` +
+        "and writes none over",
+      "Give the pipeline another name: then it begins anew, and so do its names",
+    );
+  }
 }

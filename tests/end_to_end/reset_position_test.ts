@@ -55,6 +55,18 @@ Deno.test("nothing is reset while another process runs, nor where a broker knows
   assert.match(other.stderr, /in use by process \d+/);
   assert.equal((await program.stop()).code, 0);
 
+  using objects = scratch();
+  objects.write(
+    "connect.yaml",
+    file().replace(
+      "b: { connector: file, config: { path: b.jsonl } }",
+      "b: { connector: object-storage, config: { provider: local, local: { root: b } } }",
+    ),
+  );
+  const named = await runProgram(["run", "--reset-position", "to_b", "--yes"], { cwd: objects.path });
+  assert.equal(named.code, 2, named.stderr);
+  assert.match(named.stderr, /"to_b" can't begin anew: "b" knows records by names .*\n.*another name/);
+
   using away = scratch();
   away.write(
     "connect.yaml",
