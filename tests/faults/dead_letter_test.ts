@@ -16,7 +16,7 @@ settings: { state_dir: state }
 sources:
   shop:
     connector: datagen
-    config: { pattern: orders, seed: 7, events_per_second: 10000, max_events: ${EVENTS} }
+    config: { pattern: orders, seed: 7, events_per_second: 2000, max_events: ${EVENTS} }
 sinks:
   some: { connector: file, config: { path: some.jsonl, envelope: standard } }
   all: { connector: file, config: { path: all.jsonl, envelope: standard } }

@@ -14,7 +14,7 @@ settings: { state_dir: state }
 sources:
   shop:
     connector: datagen
-    config: { pattern: orders, cdc_mode: true, seed: 7, events_per_second: 20000, max_events: 12000 }
+    config: { pattern: orders, cdc_mode: true, seed: 7, events_per_second: 4000, max_events: 12000 }
 sinks:
   files:
     connector: file

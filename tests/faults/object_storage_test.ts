@@ -11,7 +11,7 @@ import { startVersitygw } from "../servers/versitygw.ts";
 
 const EVENTS = 12_000;
 
-const file = (sink: string, events = EVENTS, perSecond = 20_000) => `
+const file = (sink: string, events = EVENTS, perSecond = 4000) => `
 version: "1.0"
 settings: { state_dir: state }
 sources:

@@ -17,7 +17,7 @@ sources:
       pattern: orders
       cdc_mode: true
       seed: 7
-      events_per_second: 20000
+      events_per_second: 4000
       max_events: 12000
       transforms:
         - { type: filter, config: { condition: "quantity <> 5" } }
