@@ -22,9 +22,10 @@ const encrypted = new Map<string, number>();
 export class FieldSealer {
   readonly #sealer: Sealer;
   readonly #bind: Bind;
+  readonly #bindsKey: boolean;
   readonly #warn: (message: string) => void;
   readonly #countKey: string;
-  readonly #tables = new WeakMap<Stream, readonly string[]>();
+  readonly #places = new WeakMap<Stream, Places>();
   /** The key of the row whose fields are being encrypted: they come one after the other. */
   #lastRow: Row | undefined;
   #lastKey: string | undefined;
@@ -32,6 +33,7 @@ export class FieldSealer {
   constructor(sealer: Sealer, bind: Bind, warn: (message: string) => void) {
     this.#sealer = sealer;
     this.#bind = bind;
+    this.#bindsKey = bind.includes("key");
     this.#warn = warn;
     this.#countKey = JSON.stringify([sealer.ring.id, sealer.ring.active]);
   }
@@ -42,31 +44,28 @@ export class FieldSealer {
   }
 
   #bindingOf({ stream, record, row, path }: FieldPlace): Binding {
-    const column = this.#bind.includes("column") ? path : [""];
-    const place = placeText([...this.#tableOf(stream), ...column]);
-    if (!this.#bind.includes("key") || stream.key.length === 0) return { place };
+    const place = this.#placesOf(stream).of(path);
+    if (!this.#bindsKey || stream.key.length === 0) return { place, row: undefined };
     return { place, row: this.#rowOf(row ?? {}, record.key, stream.key) };
   }
 
-  #tableOf(stream: Stream): readonly string[] {
-    let names = this.#tables.get(stream);
-    if (names === undefined) {
-      const { database = "", namespace = "", name } = stream;
-      const if_ = (what: Bind[number], text: string) => this.#bind.includes(what) ? text : "";
-      this.#tables.set(
-        stream,
-        names = [if_("database", database), if_("schema", namespace), if_("table", name)],
-      );
-    }
-    return names;
+  #placesOf(stream: Stream): Places {
+    let places = this.#places.get(stream);
+    if (places === undefined) this.#places.set(stream, places = new Places(stream, this.#bind));
+    return places;
   }
 
   /** The key columns as this image has them, as far as it does: `before` of a row whose key changes has the old one. */
   #rowOf(row: Row, key: Row | Uint8Array | undefined, names: readonly string[]): string | undefined {
     if (row === this.#lastRow) return this.#lastKey;
     const others = key === undefined || key instanceof Uint8Array ? {} : key;
-    const from: Row = { ...others, ...row };
-    const isWhole = names.every((name) => Object.hasOwn(from, name));
+    const from: Record<string, Value> = {};
+    let isWhole = true;
+    for (const name of names) {
+      const holder = Object.hasOwn(row, name) ? row : others;
+      if (Object.hasOwn(holder, name)) from[name] = holder[name];
+      else isWhole = false;
+    }
     this.#lastRow = row;
     return this.#lastKey = isWhole ? membersText(from, names) : undefined;
   }
@@ -80,6 +79,29 @@ export class FieldSealer {
       `2^32 values have been encrypted with version ${active} of the key "${id}", as many as one key should; ` +
         `add a version and make it the active one`,
     );
+  }
+}
+
+/** The places of one stream's fields, written once each. */
+class Places {
+  readonly #table: readonly string[];
+  readonly #bindsColumn: boolean;
+  readonly #ofColumn = new Map<string, string>();
+
+  constructor({ database = "", namespace = "", name }: Stream, bind: Bind) {
+    const if_ = (what: Bind[number], text: string) => bind.includes(what) ? text : "";
+    this.#table = [if_("database", database), if_("schema", namespace), if_("table", name)];
+    this.#bindsColumn = bind.includes("column");
+  }
+
+  /** @param path names from the column inwards */
+  of(path: readonly string[]): string {
+    const column = this.#bindsColumn ? path : [""];
+    // Columns are few; names further inside may be as many as there are rows.
+    if (column.length > 1) return placeText([...this.#table, ...column]);
+    let place = this.#ofColumn.get(column[0]);
+    if (place === undefined) this.#ofColumn.set(column[0], place = placeText([...this.#table, column[0]]));
+    return place;
   }
 }
 

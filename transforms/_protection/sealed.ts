@@ -32,9 +32,13 @@ const UPSTREAM_NAMES = { Aes256Gcm: "aes-256-gcm", Deterministic: "deterministic
 /** Encrypts with the active version of a key. */
 export class Sealer {
   readonly #keys: CipherKeys;
-  readonly #head: Row;
+  readonly #cipher: "aes-256-gcm";
+  readonly #aadHead: string;
   readonly #aad = new Scratch();
   readonly #plain = new Scratch();
+  /** Nonce, encrypted text and tag of one value at a time. */
+  #sealed = new Uint8Array(1024);
+  #nonce = this.#sealed.subarray(0, NONCE);
 
   constructor(
     readonly ring: KeyRing,
@@ -43,41 +47,52 @@ export class Sealer {
     readonly random: (bytes: Uint8Array) => void = fillRandom,
   ) {
     this.#keys = cipherKeys(ring.versions.get(ring.active)!, algorithm, format);
-    this.#head = format === 1
-      ? {
-        __encrypted: true,
-        __key_id: ring.id,
-        __key_version: ring.active,
-        __algorithm: algorithm === "deterministic" ? "Deterministic" : "Aes256Gcm",
-      }
-      : {
-        __encrypted: true,
-        __v: 2,
-        __key_id: ring.id,
-        __key_version: ring.active,
-        __algorithm: algorithm,
-      };
+    this.#cipher = cipherName(algorithm);
+    this.#aadHead = aadHead(format, ring.id, ring.active);
   }
 
   /** @param text the value as JSON text */
   seal(text: string, binding: Binding): Row {
-    const aad = this.#aad.encode(aadText(this.format, this.ring.id, this.ring.active, binding));
-    const plain = this.#plain.encode(text);
-    const sealed = new Uint8Array(NONCE + plain.length + TAG);
-    const nonce = sealed.subarray(0, NONCE);
-    if (this.algorithm === "deterministic") this.#keys.setNonce(nonce, aad, plain);
-    else this.random(nonce);
-    const cipher = crypto.createCipheriv(cipherName(this.algorithm), this.#keys.cipher, nonce, WITH_TAG);
-    cipher.setAAD(aad, { plaintextLength: plain.length });
-    sealed.set(cipher.update(plain), NONCE);
-    cipher.final();
-    sealed.set(cipher.getAuthTag(), NONCE + plain.length);
-    const value = sealed.toBase64();
-    if (this.format === 1) return { ...this.#head, __value: value };
+    const { id, active } = this.ring;
     const { place, row } = binding;
-    return row === undefined
-      ? { ...this.#head, __place: place, __value: value }
-      : { ...this.#head, __place: place, __row: row, __value: value };
+    if (this.format === 1) {
+      return {
+        __encrypted: true,
+        __key_id: id,
+        __key_version: active,
+        __algorithm: this.algorithm === "deterministic" ? "Deterministic" : "Aes256Gcm",
+        __value: this.#encrypt(text, this.#aadHead),
+      };
+    }
+    const head = {
+      __encrypted: true,
+      __v: 2,
+      __key_id: id,
+      __key_version: active,
+      __algorithm: this.algorithm,
+      __place: place,
+    };
+    const __value = this.#encrypt(text, this.#aadHead + aadTail(binding));
+    return row === undefined ? { ...head, __value } : { ...head, __row: row, __value };
+  }
+
+  /** Nonce, encrypted text and tag as base64. */
+  #encrypt(text: string, aadText: string): string {
+    const aad = this.#aad.encode(aadText);
+    const plain = this.#plain.encode(text);
+    const end = NONCE + plain.length;
+    if (end + TAG > this.#sealed.length) {
+      this.#sealed = new Uint8Array(2 * (end + TAG));
+      this.#nonce = this.#sealed.subarray(0, NONCE);
+    }
+    if (this.algorithm === "deterministic") this.#keys.setNonce(this.#nonce, aad, plain);
+    else this.random(this.#nonce);
+    const cipher = crypto.createCipheriv(this.#cipher, this.#keys.cipher, this.#nonce, WITH_TAG);
+    cipher.setAAD(aad, { plaintextLength: plain.length });
+    this.#sealed.set(cipher.update(plain), NONCE);
+    cipher.final();
+    this.#sealed.set(cipher.getAuthTag(), end);
+    return this.#sealed.subarray(0, end + TAG).toBase64();
   }
 }
 
@@ -199,9 +214,17 @@ export function placeNames(place: string): string[] {
   return names;
 }
 
-function aadText(format: 1 | 2, keyId: string, version: number, { place, row }: Binding): string {
-  if (format === 1) return `:${keyId}`;
-  return `rivven:2:${keyId}:${version}:${place}${row === undefined ? "" : `#${row}`}`;
+function aadText(format: 1 | 2, keyId: string, version: number, binding: Binding): string {
+  return aadHead(format, keyId, version) + (format === 1 ? "" : aadTail(binding));
+}
+
+/** What is the same for all values of a key. */
+function aadHead(format: 1 | 2, keyId: string, version: number): string {
+  return format === 1 ? `:${keyId}` : `rivven:2:${keyId}:${version}:`;
+}
+
+function aadTail({ place, row }: Binding): string {
+  return row === undefined ? place : `${place}#${row}`;
 }
 
 interface CipherKeys {
