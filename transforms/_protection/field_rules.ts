@@ -2,7 +2,7 @@
  * Selectors with what is to be done to each field, applied to rows: which columns of a stream are meant, and a row
  * rewritten in them. Used by every transform that protects columns.
  */
-import { isRow } from "../_shared/records.ts";
+import { hasNames, isRow } from "../_shared/records.ts";
 import { parseJson, valueText } from "../../formats/data/json_value.ts";
 import type { Stream } from "../../formats/data/stream.ts";
 import type { Column, ColumnType, Row, Value } from "../../formats/data/value.ts";
@@ -23,6 +23,15 @@ export interface ColumnRule<Action> {
   readonly inside: readonly { readonly path: readonly NameTest[]; readonly action: Action }[];
 }
 
+/** Rows with the same names, and what happens to which of them. */
+interface RowShape<Action> {
+  readonly names: readonly string[];
+  readonly rules: readonly (readonly [name: string, rule: ColumnRule<Action>])[];
+}
+
+/** Rows of a stream have few shapes: the key's, and that of the row before and after. */
+const SHAPES = 4;
+
 /** Types that an object may be found in; a text may hold one as JSON. */
 const HOLDS_FIELDS: ReadonlySet<ColumnType["kind"]> = new Set([
   "json",
@@ -37,16 +46,16 @@ const HOLDS_FIELDS: ReadonlySet<ColumnType["kind"]> = new Set([
 export class StreamFields<Action> {
   readonly #paths: readonly { readonly path: readonly NameTest[]; readonly entry: FieldEntry<Action> }[];
   readonly #rules = new Map<string, ColumnRule<Action> | undefined>();
+  /** Can no row of the stream have such a field? */
+  readonly isEmpty: boolean;
+  /** Of the last rows. */
+  #shapes: readonly RowShape<Action>[] = [];
 
   constructor(entries: readonly FieldEntry<Action>[], readonly stream: Stream) {
     this.#paths = entries.flatMap((entry) => entry.selector.pathsIn(stream).map((path) => ({ path, entry })));
-  }
-
-  /** Can no row of the stream have such a field? */
-  get isEmpty(): boolean {
-    const { columns } = this.stream;
-    if (this.#paths.length === 0) return true;
-    return columns !== undefined && columns.every((column) => this.ruleFor(column) === undefined);
+    const { columns } = stream;
+    this.isEmpty = this.#paths.length === 0 ||
+      columns !== undefined && columns.every((column) => this.ruleFor(column) === undefined);
   }
 
   /** What happens to a column; undefined: nothing. */
@@ -78,9 +87,7 @@ export class StreamFields<Action> {
   /** The row with its fields changed; the same object where there are none. */
   changeRow(row: Row, change: ChangeField<Action>): Row {
     let out: Record<string, Value> | undefined;
-    for (const name in row) {
-      const rule = this.rule(name);
-      if (rule === undefined) continue;
+    for (const [name, rule] of this.#shapeOf(row).rules) {
       const value = row[name];
       if (value === undefined) continue;
       const changed = rule.whole !== undefined
@@ -91,6 +98,18 @@ export class StreamFields<Action> {
       out[name] = changed;
     }
     return out ?? row;
+  }
+
+  #shapeOf(row: Row): RowShape<Action> {
+    for (const shape of this.#shapes) if (hasNames(row, shape.names)) return shape;
+    const names = Object.keys(row);
+    const rules = names.flatMap((name) => {
+      const rule = this.rule(name);
+      return rule === undefined ? [] : [[name, rule] as const];
+    });
+    const shape = { names, rules };
+    this.#shapes = [shape, ...this.#shapes.slice(0, SHAPES - 1)];
+    return shape;
   }
 
   /** A payload of any form: a row, or rows in an array; other values have no fields. */

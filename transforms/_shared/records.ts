@@ -18,6 +18,13 @@ export function isRow(value: Value | undefined): value is Row {
     !(value instanceof Uint8Array);
 }
 
+/** Are these the names of the row, in its order? */
+export function hasNames(row: Row, names: readonly string[]): boolean {
+  let i = 0;
+  for (const name in row) if (names[i++] !== name) return false;
+  return i === names.length;
+}
+
 /**
  * `apply` of a transform that looks at one record at a time. What `each` returns takes the record's place; `undefined`
  * drops it, a list becomes several records. What it throws as a RecordError rejects the record.
