@@ -2,24 +2,31 @@
  * Servers that are Go programs: built once by `go install` and kept in the system's temp folder, because that takes
  * minutes. `deno run -A tests/servers/go_program.ts` builds all of them beforehand.
  */
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { ServerMissing } from "./missing.ts";
 import { makeServerDir } from "./process.ts";
 
-/** Package and version of each, by the name of its program. */
+/** Package and version of each. */
 export const GO_PROGRAMS = {
   versitygw: ["github.com/versity/versitygw/cmd/versitygw", "v1.8.0"],
+  "fake-gcs-server": ["github.com/fsouza/fake-gcs-server", "v1.56.1"],
+  toxiproxy: ["github.com/Shopify/toxiproxy/v2/cmd/server", "v2.5.0"],
 } as const;
 
-/** The path of a program, built now when it was not before. @throws {ServerMissing} where there is no Go */
+/**
+ * The path of a program, built now when it was not before. A variable such as `FAKE_GCS_SERVER` names one that somebody
+ * has built already.
+ *
+ * @throws {ServerMissing} where there is no Go
+ */
 export async function goProgram(name: keyof typeof GO_PROGRAMS): Promise<string> {
-  const own = Deno.env.get(name.toUpperCase());
+  const own = Deno.env.get(name.toUpperCase().replaceAll("-", "_"));
   if (own) return own;
   const [path, version] = GO_PROGRAMS[name];
   const probe = await makeServerDir("probe"); // finds the temp folder
   await Deno.remove(probe);
   const kept = join(dirname(probe), `rivven-kept-${Deno.uid() ?? ""}-${name}-${version}`);
-  const program = join(kept, name);
+  const program = join(kept, basename(path));
   if (await isOurs(program)) return program;
   // One builds, whoever else needs it waits; the system ends the lock of one that is killed.
   using lock = await Deno.open(`${kept}.lock`, { create: true, write: true, mode: 0o600 });
