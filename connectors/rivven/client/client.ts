@@ -60,6 +60,8 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
   /** Called before the request is sent again after a failure. */
   readonly beforeRetry?: () => Promise<void>;
+  /** Waits after a throttling answer; without it for as long as that asks. */
+  readonly throttled?: (waitMs: number) => Promise<void>;
 }
 
 /** What holds where nothing else is said. */
@@ -83,6 +85,8 @@ export class RivvenClient implements AsyncDisposable {
   readonly #random: () => number;
   readonly #onRetry: (error: ConnectorError, waitMs: number) => void;
   readonly #closing = new AbortController();
+  /** Resolves when the broker gives records again; undefined: it does. */
+  #quota: Promise<void> | undefined;
 
   constructor(options: RivvenClientOptions) {
     const { servers, connections = 8, connectTimeoutMs = 10_000, requestTimeoutMs = 30_000, tls, auth } =
@@ -113,7 +117,7 @@ export class RivvenClient implements AsyncDisposable {
   async request<Answer>(
     request: requests.Request<Answer>,
     tried: string,
-    { timeoutMs, beforeRetry }: RequestOptions = {},
+    { timeoutMs, beforeRetry, throttled }: RequestOptions = {},
   ): Promise<Answer> {
     let retries = 0;
     for (;;) {
@@ -130,7 +134,8 @@ export class RivvenClient implements AsyncDisposable {
           ? Math.min(error.retryAfterMs ?? 1, MAX_THROTTLE_MS)
           : Math.max(error.retryAfterMs ?? 0, this.#backoff(retries - 1));
         if (!isThrottled) this.#onRetry(error, waitMs);
-        await this.#sleep(waitMs, this.#closing.signal);
+        if (isThrottled && throttled) await throttled(waitMs);
+        else await this.#sleep(waitMs, this.#closing.signal);
         if (!isThrottled) await beforeRetry?.();
       }
     }
@@ -184,18 +189,40 @@ export class RivvenClient implements AsyncDisposable {
   async consume(options: requests.ConsumeOptions): Promise<requests.IncomingRecord[]> {
     let { maxRecords } = options;
     for (;;) {
+      await this.#quota;
       try {
         const tried = `read partition ${options.partition} of topic "${options.topic}"`;
         const request = requests.consume({ ...options, maxRecords });
-        return requests.increasing(
-          await this.request(request, tried, { timeoutMs: options.maxWaitMs + this.#requestTimeoutMs }),
-          options.offset,
-        );
+        const records = await this.request(request, tried, {
+          timeoutMs: options.maxWaitMs + this.#requestTimeoutMs,
+          throttled: (waitMs) =>
+            this.#quota ??= this.#quotaOpens(options, waitMs).finally(() => this.#quota = undefined),
+        });
+        return requests.increasing(records, options.offset);
       } catch (error) {
         const isTooLarge = error instanceof ConnectorError &&
           error.code === "serialization_response_too_large";
         if (!isTooLarge || maxRecords <= 1) throw error;
         maxRecords >>= 1;
+      }
+    }
+  }
+
+  /**
+   * Resolves when the broker's second of 100 MiB is over. What it refuses counts as read, so while all requests try
+   * again nothing is left of the next second either: one of them asks for a single record, and the others wait for it.
+   */
+  async #quotaOpens({ topic, partition, offset }: requests.ConsumeOptions, askedMs: number): Promise<void> {
+    const request = requests.consume({ topic, partition, offset, maxRecords: 1, maxWaitMs: 0 });
+    for (let waitMs = askedMs; !this.#closing.signal.aborted;) {
+      await this.#sleep(waitMs, this.#closing.signal);
+      try {
+        await this.#pool.with((connection) => connection.send(request, `read from topic "${topic}"`));
+        return;
+      } catch (error) {
+        // Whatever else it is, those that wait will find it, too.
+        if (!(error instanceof ConnectorError) || error.code !== "rate_limited_quota") return;
+        waitMs = Math.min(error.retryAfterMs ?? 1, MAX_THROTTLE_MS);
       }
     }
   }

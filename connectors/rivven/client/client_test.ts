@@ -8,6 +8,7 @@ import { startProxy } from "../../../tests/servers/proxy.ts";
 import { RivvenClient } from "./client.ts";
 import { partitionOf } from "./partition.ts";
 import * as requests from "./requests.ts";
+import { frame, FrameReader, PostcardReader } from "./wire.ts";
 
 const ascii = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
@@ -287,4 +288,40 @@ Deno.test("a throttled request is sent again after the time that the broker asks
   });
   await client.request(requests.ping(), "ping");
   assert.deepEqual(waits, [40, 40]);
+});
+
+Deno.test("while the quota for reading is used up, one request asks for a single record and the others wait", async () => {
+  const asked: number[] = [];
+  const throttled = `1e2812${ascii("consume_bytes_rate").toHex()}09${ascii("anonymous").toHex()}`;
+  const send = (socket: Socket, correlation: number, payload: string) =>
+    socket.write(frame(correlation, (writer) => writer.raw(Uint8Array.fromHex(payload))));
+  await using server = await badBroker((socket) => {
+    send(socket, 1, "230201024f4b");
+    const frames = new FrameReader(1 << 20);
+    socket.on("data", (bytes: Uint8Array) => {
+      for (const { correlation, payload } of frames.push(new Uint8Array(bytes))) {
+        // Consume: topic, partition, offset, most records.
+        const reader = new PostcardReader(payload);
+        assert.equal(reader.u8(), 5);
+        reader.string();
+        reader.uint();
+        reader.uint();
+        const count = (wanted: number) => asked.filter((records) => records === wanted).length;
+        const isOver = count(100) >= 4 && count(1) >= 2;
+        asked.push(reader.uint());
+        send(socket, correlation, isOver ? "0400" : throttled);
+      }
+    });
+  });
+  await using client = new RivvenClient({
+    servers: [{ host: "127.0.0.1", port: server.port }],
+    retry: ONE_TRY,
+    sleep: () => Promise.resolve(),
+  });
+  const read = (partition: number) =>
+    client.consume({ topic: "t", partition, offset: 0, maxRecords: 100, maxWaitMs: 0 });
+  assert.deepEqual(await Promise.all([0, 1, 2, 3].map(read)), [[], [], [], []]);
+  assert.ok(asked.filter((records) => records === 1).length >= 3);
+  assert.equal(asked.filter((records) => records === 100).length, 8);
+  assert.deepEqual(asked.slice(-5), [1, 100, 100, 100, 100]);
 });
