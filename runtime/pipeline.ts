@@ -215,7 +215,7 @@ export class SinkEnd {
     const { sink, layout, rejections, clock, limits } = this.#options;
     const { seq, batch, rejected, release } = this.#receiver.take()!;
     for (const one of rejected) this.#reject(one, batch.lane);
-    if (rejected.length > 0) rejections.count(0);
+    if (rejected.length > 0) rejections.check();
     const fresh = this.#withoutDurable(batch);
     if (fresh.length > 0) {
       const written = fresh.inLayout(layout);
@@ -223,12 +223,13 @@ export class SinkEnd {
       const order = written.order(length - 1);
       this.#bytes += written.bytes.length;
       await sink.write(written);
-      rejections.count(length);
       reached("after_write");
       this.#records += length;
       if (order !== undefined) this.#moveMark(lane, order);
       this.#noteTime(batch);
     }
+    // With its batch: what was rejected of it must not count before the rest does.
+    rejections.count(fresh.length);
     this.#seq = seq;
     this.#position = batch.position;
     this.#unflushedSinceMs ??= clock.monotonicMs();

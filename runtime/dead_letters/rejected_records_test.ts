@@ -41,7 +41,7 @@ class Receiver implements AsyncDisposable {
   readonly running: Promise<void>;
   readonly #end: SinkEnd;
 
-  constructor(onError: OnError, marks: Marks = {}) {
+  constructor(onError: OnError, marks: Marks = {}, maxRatio = 1) {
     const { port1, port2 } = new MessageChannel();
     this.sender = new PortSender(port1);
     this.#end = new SinkEnd({
@@ -52,7 +52,7 @@ class Receiver implements AsyncDisposable {
       source: { name: "numbers", connector: "fake" },
       layout: "plain",
       limits: CHEAP,
-      rejections: new Rejections({ flow: "flow", onError, maxRatio: 1 }, fakeSinkContext().log),
+      rejections: new Rejections({ flow: "flow", onError, maxRatio }, fakeSinkContext().log),
       clock: new FakeClock(),
       due: () => this.#end.flush().then((flushed) => this.commits.push(flushed), () => {}),
     });
@@ -133,6 +133,23 @@ Deno.test("records that can't be decoded are kept with the batch whose position 
       );
     }
   }
+});
+
+Deno.test("how many were rejected is judged with the whole batch that they belong to", async () => {
+  const rejected = Array.from({ length: 150 }, (_, i) => undecoded(i + 1));
+  const rest = () => batchOf(...Array.from({ length: 200 }, (_, i) => 151 + i));
+  await using few = new Receiver("dead_letter", {}, 0.5);
+  await run([...rejected, rest()], [{ receiver: few }]);
+  assert.equal(few.ids.length, 200);
+  assert.equal(few.letters.length, 150);
+
+  await using many = new Receiver("dead_letter", {}, 0.4);
+  await assert.rejects(run([...rejected, rest()], [{ receiver: many }]), { code: "fatal_too_many_rejected" });
+  assert.deepEqual(many.commits, []);
+  await using all = new Receiver("dead_letter", {}, 0.5);
+  await assert.rejects(run([...rejected, emptyAt(150)], [{ receiver: all }]), {
+    code: "fatal_too_many_rejected",
+  });
 });
 
 Deno.test("a batch all of whose records were rejected moves the position", async () => {

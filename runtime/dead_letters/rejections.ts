@@ -64,10 +64,15 @@ export class Rejections {
     }
   }
 
+  /** Stops a flow of which a record must not be rejected. */
+  check(): void {
+    if (this.#fatal) throw this.#fatal;
+  }
+
   /** Counts records that were handed to the sink, and stops a flow that rejects too many. */
   count(records: number): void {
+    this.check();
     this.#seen[0] += records;
-    if (this.#fatal) throw this.#fatal;
     const seen = this.#seen[0] + this.#seen[1];
     const rejected = this.#rejected[0] + this.#rejected[1];
     if (seen >= WINDOW / 10 && rejected > seen * this.#policy.maxRatio) {
