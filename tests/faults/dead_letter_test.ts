@@ -7,16 +7,18 @@ import { openCheckpoints } from "../../runtime/state/checkpoint.ts";
 import { FAILPOINTS } from "../../runtime/failpoint.ts";
 import { runProgram, scratch } from "../end_to_end/program.ts";
 
-const EVENTS = 6000;
-
-/** Two flows of one source: one keeps what can't be cast, the other takes everything. */
-const FILE = `
+/**
+ * Two flows of one source: one keeps what can't be cast, the other takes everything.
+ *
+ * @param events how many in all; 0: without end, so that a program is killed however slow the machine is
+ */
+const file = (events: number) => `
 version: "1.0"
 settings: { state_dir: state }
 sources:
   shop:
     connector: datagen
-    config: { pattern: orders, seed: 7, events_per_second: 2000, max_events: ${EVENTS} }
+    config: { pattern: orders, seed: 7, events_per_second: 2000, max_events: ${events} }
 sinks:
   some: { connector: file, config: { path: some.jsonl, envelope: standard } }
   all: { connector: file, config: { path: all.jsonl, envelope: standard } }
@@ -35,20 +37,22 @@ interface Change {
 
 Deno.test("killed at every named point, what a transform rejects is kept once, and what it passes is written once", async () => {
   using dir = scratch();
-  dir.write("connect.yaml", FILE);
+  dir.write("connect.yaml", file(0));
   const cwd = dir.path;
   for (const [i, point] of FAILPOINTS.entries()) {
     const env = { RIVVEN_FAILPOINT: `${point}:${i % 2 + 1}` };
     const { signal, stderr } = await runProgram(["run"], { cwd, env });
     assert.equal(signal, "SIGKILL", `${point} was not reached:\n${stderr}`);
   }
+  const linesOf = (name: string) => Deno.readTextFileSync(`${cwd}/${name}`).split("\n").slice(0, -1);
+  const events = linesOf("all.jsonl").length + 2000;
+  dir.write("connect.yaml", file(events));
   const { code, stderr } = await runProgram(["run"], { cwd });
   assert.equal(code, 0, stderr);
 
-  const read = (name: string) =>
-    Deno.readTextFileSync(`${cwd}/${name}`).trimEnd().split("\n").map((line) => JSON.parse(line) as Change);
+  const read = (name: string) => linesOf(name).map((line) => JSON.parse(line) as Change);
   const all = read("all.jsonl");
-  assert.equal(all.length, EVENTS);
+  assert.equal(all.length, events);
   const written = read("some.jsonl");
   using checkpoints = openCheckpoints(`${cwd}/state/state.db`, () => 0n);
   const { deadLetters } = checkpoints;
