@@ -73,6 +73,10 @@ class WrittenBatch implements Batch {
     return this.#records ??= Array.from({ length: this.length }, (_, i) => parseRecord(this, this.#data, i));
   }
 
+  record(i: number): DataRecord {
+    return this.#records?.[i] ?? parseRecord(this, this.#data, i);
+  }
+
   get streams(): readonly Stream[] {
     return this.#data.streams;
   }
@@ -209,6 +213,10 @@ class RecordBatch implements Batch {
 
   get bytes(): Uint8Array {
     return this.#write().bytes;
+  }
+
+  record(i: number): DataRecord {
+    return this.records[i];
   }
 
   get streams(): readonly Stream[] {

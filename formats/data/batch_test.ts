@@ -34,6 +34,7 @@ function assertSame(found: Batch, wanted: Batch): void {
     assert.equal(found.order(i), wanted.order(i));
     assert.equal(found.operation(i), wanted.operation(i));
     assert.deepEqual(found.stream(i), wanted.stream(i));
+    assert.deepEqual(found.record(i), wanted.record(i));
   }
   assert.deepEqual(found.records, wanted.records);
 }

@@ -107,16 +107,15 @@ export function beginRows(
 ): FileEncoder {
   const { metadataColumns, takesAnyName = false } = options;
   const stream = batch.stream(i);
-  const own = stream.columns ?? inferredColumns(batch.records[i]);
+  const own = stream.columns ?? inferredColumns(batch.record(i));
   const columns = columnsOf(own, stream.key, metadataColumns);
   const known = stream.columns || takesAnyName ? undefined : new Set(columns.map(({ name }) => name));
   const writer = begin(columns, out, stream);
   return {
     add(batch: Batch, from: number, to: number, reject: RejectRow): number {
-      const { records } = batch;
       let last = stream;
       for (let i = from; i < to; i++) {
-        const record = records[i];
+        const record = batch.record(i);
         if (record.stream !== last) {
           if (!haveSameColumns(record.stream, stream)) return i;
           last = record.stream;
