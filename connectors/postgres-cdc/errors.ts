@@ -1,6 +1,7 @@
 /** What the server and the network say, as errors for whoever runs the pipeline. */
 import { ConnectorError, type ErrorDetails } from "../../formats/data/errors.ts";
 import { type ServerError, WireClosed } from "./wire.ts";
+import { RESET } from "./repair.ts";
 
 interface Meaning {
   readonly code: ErrorDetails["code"];
@@ -76,8 +77,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "58P01": {
     code: "state_wal_removed",
     hint:
-      "The server has removed log that this slot needs: drop the slot, delete the saved position of this source " +
-      "and let it take a new snapshot (or set snapshot.mode to when_needed)",
+      `The server has removed log that this slot needs: drop the slot and run ${RESET}, or set snapshot.mode to ` +
+      "when_needed: either takes a new snapshot",
     retryable: false,
   },
 };

@@ -4,6 +4,7 @@ import type { Position } from "../../formats/data/batch.ts";
 import type { StreamPoint } from "./change_decoder.ts";
 import type { IncrementalState } from "./incremental_snapshot.ts";
 import { formatLsn, parseLsn } from "./lsn.ts";
+import { RESET } from "./repair.ts";
 import type { UnitProgress } from "./snapshot_plan.ts";
 
 /** As it is stored. LSNs are text such as `0/16E9118`. */
@@ -84,7 +85,7 @@ export function readPosition(from: Position, { system, slot }: PositionOrigin): 
       `Cannot resume: the saved position has version ${from.v}, which is not known here`,
       {
         code: "state_position_version",
-        hint: "Run the version that wrote it, or delete the saved position of this source for a new snapshot",
+        hint: `Run the version that wrote it, or take a new snapshot: run ${RESET}`,
       },
     );
   }
@@ -94,8 +95,8 @@ export function readPosition(from: Position, { system, slot }: PositionOrigin): 
       {
         code: "state_other_server",
         hint:
-          "Connect to the old server or to a copy made by physical replication; or delete the saved position of " +
-          "this source, which takes a new snapshot",
+          "Connect to the old server or to a copy made by physical replication; or take a new snapshot: run " +
+          RESET,
       },
     );
   }
@@ -104,7 +105,7 @@ export function readPosition(from: Position, { system, slot }: PositionOrigin): 
       `Cannot resume: the saved position belongs to slot "${position.slot}", and slot_name is "${slot}"`,
       {
         code: "state_other_slot",
-        hint: `Set slot_name back to "${position.slot}", or delete the saved position of this source`,
+        hint: `Set slot_name back to "${position.slot}", or take a new snapshot: run ${RESET}`,
       },
     );
   }

@@ -4,6 +4,7 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Catalog } from "./catalog.ts";
 import { type Connection, quoteIdentifier } from "./connection.ts";
 import { parseLsn } from "./lsn.ts";
+import { RESET } from "./repair.ts";
 
 /** A slot as pg_replication_slots shows it. */
 export interface Slot {
@@ -121,9 +122,9 @@ export function slotLost({ name, walStatus, invalidation }: Slot): ConnectorErro
     {
       code: "state_slot_lost",
       hint:
-        "Changes are missing for good. Drop the slot and delete the saved position of this source, or set " +
-        "snapshot.mode to when_needed: either takes a new snapshot. Raise max_slot_wal_keep_size or " +
-        "idle_replication_slot_timeout so that it does not happen again",
+        `Changes are missing for good. Drop the slot and run ${RESET}, or set snapshot.mode to when_needed: either ` +
+        "takes a new snapshot. Raise max_slot_wal_keep_size or idle_replication_slot_timeout so that it does not " +
+        "happen again",
     },
   );
 }

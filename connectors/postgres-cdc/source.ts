@@ -9,6 +9,7 @@ import { discoverTables } from "./discover.ts";
 import { type Endpoint, endpointOf } from "./endpoint.ts";
 import { parseLsn } from "./lsn.ts";
 import type { PostgresPosition } from "./position.ts";
+import { lowestPosition } from "./position_order.ts";
 import { Reading } from "./reading.ts";
 
 /** Well below the time that a whole check has. */
@@ -61,6 +62,10 @@ class PostgresSource implements Source {
     // While a snapshot is under way, everything behind its point is still to come.
     if (snapshot === undefined) this.#reading?.acknowledge(parseLsn(lsn));
     return Promise.resolve();
+  }
+
+  lowest(positions: readonly Position[]): Position {
+    return lowestPosition(this.#config.slot_name, positions);
   }
 
   async check(report: CheckReport): Promise<void> {

@@ -4,6 +4,7 @@ import type { StreamPoint } from "./change_decoder.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { formatLsn } from "./lsn.ts";
 import { type PostgresPosition, streamPoint } from "./position.ts";
+import { NEW_SNAPSHOT } from "./repair.ts";
 import { isLost, requireUsable, type Slot, slotLost } from "./slot.ts";
 
 export interface StartPlan {
@@ -44,7 +45,14 @@ export function decideStart(
     replacesSlot,
     reason,
   });
+  const gone = saved === undefined ? undefined : goneSince(saved, slot, serverLsn, slot_name);
+  const isNeeded = mode === "when_needed";
+  if (gone !== undefined) {
+    if (!isNeeded) throw gone;
+    return plan(gone.message, true, undefined, slot !== undefined && isLost(slot));
+  }
   if (saved === undefined || saved.snapshot !== undefined) {
+    if (slot && isNeeded && isLost(slot)) return plan(slotLost(slot).message, true, undefined, true);
     if (slot) requireUsable(slot, database);
     const confirmed = slot?.confirmedLsn === undefined
       ? ""
@@ -64,22 +72,24 @@ export function decideStart(
       since === undefined ? undefined : { lsn: since, index: 0, lastCommit: 0n },
     );
   }
-  const resume = streamPoint(saved);
-  const gone = slot === undefined
-    ? slotMissing(slot_name, resume.lsn)
-    : isLost(slot)
-    ? slotLost(slot)
-    : slot.confirmedLsn !== undefined && slot.confirmedLsn > resume.lsn
-    ? slotAhead(slot, resume.lsn)
-    : serverLsn < resume.lsn
-    ? serverBehind(serverLsn, resume.lsn)
-    : undefined;
-  if (!gone) {
-    requireUsable(slot!, database);
-    return plan("A position is saved", mode === "always", resume);
-  }
-  if (mode !== "when_needed") throw gone;
-  return plan(gone.message, true, undefined, slot !== undefined && isLost(slot));
+  requireUsable(slot!, database);
+  return plan("A position is saved", mode === "always", streamPoint(saved));
+}
+
+/** Why the changes behind a saved position are gone; undefined: the slot has them. */
+function goneSince(
+  saved: PostgresPosition,
+  slot: Slot | undefined,
+  serverLsn: bigint,
+  slotName: string,
+): ConnectorError | undefined {
+  // A snapshot without a plan makes no use of a slot: it begins anew anyway.
+  if (saved.snapshot !== undefined && saved.snapshot.plan === undefined) return undefined;
+  const { lsn } = streamPoint(saved);
+  if (slot === undefined) return slotMissing(slotName, lsn);
+  if (isLost(slot)) return slotLost(slot);
+  if (slot.confirmedLsn !== undefined && slot.confirmedLsn > lsn) return slotAhead(slot, lsn);
+  return serverLsn < lsn ? serverBehind(serverLsn, lsn) : undefined;
 }
 
 /** The error of a slot that vanished while we hold a position in it. */
@@ -89,8 +99,8 @@ export function slotMissing(name: string, lsn: bigint): ConnectorError {
     {
       code: "state_slot_gone",
       hint:
-        "A new slot would hide the gap. Take a new snapshot: delete the saved position of this source, or set " +
-        "snapshot.mode to when_needed; to go on without those changes, delete it and set snapshot.mode to never",
+        `A new slot would hide the gap. ${NEW_SNAPSHOT}; to go on without those changes, set it to never and ` +
+        "run the former",
     },
   );
 }
@@ -103,8 +113,7 @@ function slotAhead({ name, confirmedLsn }: Slot, lsn: bigint): ConnectorError {
       "somebody else has read from it, and the changes between are gone",
     {
       code: "state_position_gone",
-      hint:
-        "Take a new snapshot: delete the saved position of this source, or set snapshot.mode to when_needed",
+      hint: NEW_SNAPSHOT,
     },
   );
 }
@@ -118,8 +127,7 @@ function serverBehind(serverLsn: bigint, lsn: bigint): ConnectorError {
       "a backup, or replaced by a standby that was behind",
     {
       code: "state_server_behind",
-      hint:
-        "Take a new snapshot: delete the saved position of this source, or set snapshot.mode to when_needed",
+      hint: NEW_SNAPSHOT,
     },
   );
 }

@@ -86,6 +86,24 @@ Deno.test("a gap is never hidden: it is an error that names the choice, or a new
   }
 });
 
+Deno.test("what an interrupted snapshot has delivered is not gone on with when the changes since then are gone", () => {
+  const planned = { ...reading, snapshot: { ...reading.snapshot, plan: 1, units: { done: "", at: {} } } };
+  assert.deepEqual(start(planned, slot, "initial", 0x300n, true), [true, 0x100n, false]);
+  const gaps = [
+    [undefined, "state_slot_gone", false],
+    [{ ...slot, walStatus: "lost" }, "state_slot_lost", true],
+    [{ ...slot, confirmedLsn: 0x201n }, "state_position_gone", false],
+  ] as const;
+  for (const [found, expected, replacesSlot] of gaps) {
+    assert.throws(() => start(planned, found, "initial", 0x300n, true), code(expected));
+    assert.deepEqual(start(planned, found, "when_needed", 0x300n, true), [true, undefined, replacesSlot]);
+  }
+  // Without a position there is no gap, and a slot that is beyond repair is somebody else's, unless one may be replaced.
+  const lost = { ...slot, walStatus: "lost" };
+  assert.throws(() => start(undefined, lost, "initial"), code("state_slot_lost"));
+  assert.deepEqual(start(undefined, lost, "when_needed"), [true, undefined, true]);
+});
+
 Deno.test("a slot of another plugin or another database is not taken", () => {
   for (const from of [undefined, saved]) {
     assert.throws(

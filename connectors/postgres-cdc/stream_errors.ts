@@ -3,6 +3,7 @@ import { ConnectorError, type RecordError } from "../../formats/data/errors.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
 import { formatLsn } from "./lsn.ts";
 import type { Relation } from "./relations.ts";
+import { RESET } from "./repair.ts";
 
 /** The stream holds what can't be there. */
 export function malformed(found: string, cause?: unknown): ConnectorError {
@@ -40,7 +41,7 @@ export function transactionGone(lsn: bigint, index: number, found: bigint | unde
       code: "state_transaction_gone",
       hint:
         "The slot was moved, or another publication is used than when the position was saved: use the old one " +
-        "again, or delete the saved position of this source for a new snapshot",
+        `again, or take a new snapshot: run ${RESET}`,
     },
   );
 }

@@ -7,6 +7,7 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Connection } from "./connection.ts";
 import { formatLsn, parseLsn } from "./lsn.ts";
 import type { PostgresPosition } from "./position.ts";
+import { NEW_SNAPSHOT } from "./repair.ts";
 
 /**
  * Where a server left a timeline; undefined when that one is no part of its past. The text is a history file:
@@ -55,8 +56,8 @@ export async function historyError(
       "server that was ahead of it, or was restored from a backup, and what had been read beyond is lost there",
     {
       code: "state_server_behind",
-      hint: "Take a new snapshot: delete the saved position of this source, or set snapshot.mode to " +
-        "when_needed. With synchronized_standby_slots (PostgreSQL 17) nothing is read that the standby lacks",
+      hint:
+        `${NEW_SNAPSHOT}. With synchronized_standby_slots (PostgreSQL 17) nothing is read that the standby lacks`,
     },
   );
 }
