@@ -205,7 +205,7 @@ function microsOf(value: unknown, factor: bigint): bigint | undefined {
 }
 
 /** RFC 3339 with up to nine digits; what is behind the sixth is cut. */
-function microsOfText(value: unknown): bigint | undefined {
+export function microsOfText(value: unknown): bigint | undefined {
   if (typeof value !== "string") return undefined;
   const [, seconds, digits = "", zone] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/
     .exec(value) ?? [];

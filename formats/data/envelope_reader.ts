@@ -1,12 +1,13 @@
 /**
  * Texts in one of the written layouts, back as the records that they were made of: messages of topics, lines of files.
- * A source hands it one value after the other. envelope_parts.ts finds out what a value says, standard_envelope.ts does
- * the same faster for most.
+ * A source hands it one value after the other. envelope_parts.ts finds out what a value says, standard_envelope.ts and
+ * rivven_envelope.ts do the same faster for most.
  */
 import type { BatchWriter } from "./batch_writer.ts";
 import { recognise } from "./envelope_parts.ts";
 import { startsWith } from "./json_scan.ts";
 import type { Operation } from "./record.ts";
+import { RivvenEnvelope } from "./rivven_envelope.ts";
 import { StandardEnvelope } from "./standard_envelope.ts";
 import type { Stream } from "./stream.ts";
 
@@ -57,6 +58,7 @@ export class EnvelopeReader {
 
   readonly #streams: Streams;
   readonly #standard = new StandardEnvelope();
+  readonly #rivven = new RivvenEnvelope();
   readonly #known = new Map<string, Stream>();
   #last: { readonly names: Uint8Array; readonly key: readonly string[]; readonly stream: Stream } | undefined;
 
@@ -80,7 +82,11 @@ export class EnvelopeReader {
     index: number,
   ): boolean {
     if (this.#standard.read(value)) {
-      this.#writeStandard(writer, value, key, group, index);
+      this.#writeFast(this.#standard, writer, value, key, group, index);
+      return true;
+    }
+    if (this.#rivven.read(value)) {
+      this.#writeFast(this.#rivven, writer, value, key, group, index);
       return true;
     }
     this.parsed = parseJsonText(value);
@@ -98,16 +104,17 @@ export class EnvelopeReader {
     return true;
   }
 
-  /** The same for most values, from what `#standard` has just read. */
-  #writeStandard(
+  /** The same for most values, from what was just read. */
+  #writeFast(
+    envelope: StandardEnvelope | RivvenEnvelope,
     writer: BatchWriter,
     value: Uint8Array,
     key: KeyText | undefined,
     group: string,
     index: number,
   ): void {
-    const { operation, timeMicros, before, beforeEnd, after, afterEnd, isExact, own } = this.#standard;
-    this.stream = this.#streamOfStandard(value, key?.names ?? NO_KEY);
+    const { operation, timeMicros, before, beforeEnd, after, afterEnd, isExact, own } = envelope;
+    this.stream = this.#streamOf(envelope, value, key?.names ?? NO_KEY);
     this.operation = operation;
     writer.begin(this.stream, operation, timeMicros, group, index);
     writeKey(writer, key);
@@ -118,8 +125,12 @@ export class EnvelopeReader {
   }
 
   /** The stream that the names in the envelope and in the key say; mostly the one before. */
-  #streamOfStandard(value: Uint8Array, key: readonly string[]): Stream {
-    const { names, namesEnd, isMySql, isAsBefore } = this.#standard;
+  #streamOf(
+    envelope: StandardEnvelope | RivvenEnvelope,
+    value: Uint8Array,
+    key: readonly string[],
+  ): Stream {
+    const { names, namesEnd, isMySql, isAsBefore } = envelope;
     const last = this.#last;
     if (last && last.key === key) {
       if (isAsBefore) return last.stream;

@@ -43,7 +43,8 @@ export function skipValue(json: Uint8Array, at: number, depth = 0): number {
   }
 }
 
-const TRUE = new TextEncoder().encode("true");
+/** `true` */
+export const TRUE: Uint8Array = new TextEncoder().encode("true");
 const FALSE = new TextEncoder().encode("false");
 /** `null` */
 export const NULL: Uint8Array = new TextEncoder().encode("null");
