@@ -26,7 +26,7 @@ export interface ColumnRule<Action> {
 /** Rows with the same names, and what happens to which of them. */
 interface RowShape<Action> {
   readonly names: readonly string[];
-  readonly rules: readonly (readonly [name: string, rule: ColumnRule<Action>])[];
+  readonly rules: readonly { readonly path: readonly [string]; readonly rule: ColumnRule<Action> }[];
 }
 
 /** Rows of a stream have few shapes: the key's, and that of the row before and after. */
@@ -87,12 +87,13 @@ export class StreamFields<Action> {
   /** The row with its fields changed; the same object where there are none. */
   changeRow(row: Row, change: ChangeField<Action>): Row {
     let out: Record<string, Value> | undefined;
-    for (const [name, rule] of this.#shapeOf(row).rules) {
+    for (const { path, rule } of this.#shapeOf(row).rules) {
+      const [name] = path;
       const value = row[name];
       if (value === undefined) continue;
       const changed = rule.whole !== undefined
-        ? change(value, rule.whole, [name])
-        : changeInside(value, rule.inside, [name], change);
+        ? change(value, rule.whole, path)
+        : changeInside(value, rule.inside, path, change);
       if (changed === value) continue;
       out ??= { ...row };
       out[name] = changed;
@@ -105,7 +106,7 @@ export class StreamFields<Action> {
     const names = Object.keys(row);
     const rules = names.flatMap((name) => {
       const rule = this.rule(name);
-      return rule === undefined ? [] : [[name, rule] as const];
+      return rule === undefined ? [] : [{ path: [name] as const, rule }];
     });
     const shape = { names, rules };
     this.#shapes = [shape, ...this.#shapes.slice(0, SHAPES - 1)];

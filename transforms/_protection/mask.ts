@@ -100,7 +100,12 @@ export function keepsKeysApart({ strategy, truncate = 64, type_preserving }: Mas
 
 function hiderOf(spec: MaskSpec): Mask {
   const { mask_char = "*", max_length = MAX_LENGTH, fixed_length } = spec;
-  const stars = (count: number) => mask_char.repeat(fixed_length ?? Math.min(count, max_length));
+  // `repeat` makes some texts on the way to each.
+  const texts: string[] = [];
+  const stars = (count: number) => {
+    const length = fixed_length ?? Math.min(count, max_length);
+    return texts[length] ??= mask_char.repeat(length);
+  };
   switch (spec.strategy) {
     case "asterisks":
       return (value) => typeof value === "string" ? stars(countUpTo(value, max_length)) : NO_TEXT;

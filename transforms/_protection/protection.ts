@@ -6,6 +6,7 @@ import { ConnectorError, RecordError } from "../../formats/data/errors.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
 import type { Column, Row, Value } from "../../formats/data/value.ts";
+import { withParts } from "../_shared/parts.ts";
 import { eachRecord, isRow } from "../_shared/records.ts";
 import type { RejectRecord, Transform, TransformContext } from "../contract.ts";
 import { changedType, type FieldEntry, StreamFields } from "./field_rules.ts";
@@ -35,6 +36,8 @@ export interface FieldPlace {
   /** The stream as it came to the transform. */
   readonly stream: Stream;
 }
+
+const NOWHERE: readonly string[] = [];
 
 /** So many of a table's columns are named in a message. */
 const MOST_COLUMNS = 30;
@@ -118,20 +121,34 @@ export class FieldProtection<Action> implements Transform {
         { code: "serialization_not_json" },
       );
     }
-    const changeIn = (row: Row) =>
-      fields.changeRow(row, (value, action, path) => change(value, action, { record, row, path, stream }));
+    // One for all fields of a record; change() looks at it at once and doesn't keep it.
+    const at: { -readonly [Key in keyof FieldPlace]: FieldPlace[Key] } = {
+      record,
+      row: undefined,
+      path: NOWHERE,
+      stream,
+    };
+    const changeField = (value: Value, action: Action, path: readonly string[]) => {
+      at.path = path;
+      return change(value, action, at);
+    };
+    const changeIn = (row: Row) => {
+      at.row = row;
+      return fields.changeRow(row, changeField);
+    };
     const newKey = key !== undefined && !(key instanceof Uint8Array) ? changeIn(key) : key;
     const newBefore = before && changeIn(before);
+    const changePayload = (payload: Value) => {
+      at.row = undefined;
+      return fields.changePayload(payload, changeField);
+    };
     const newAfter = isRow(after)
       ? changeIn(after)
       : after === undefined || after === null
       ? after
-      : fields.changePayload(
-        after,
-        (value, action, path) => change(value, action, { record, row: undefined, path, stream }),
-      );
+      : changePayload(after);
     if (newKey === key && newBefore === before && newAfter === after) return record;
-    return { ...record, key: newKey, before: newBefore, after: newAfter };
+    return withParts(record, newKey, newBefore, newAfter);
   }
 
   #fieldsOf(stream: Stream): StreamFields<Action> {

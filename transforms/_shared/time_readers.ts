@@ -23,7 +23,10 @@ export function timeReader(unit: SourceUnit, pattern: string | undefined): TimeR
       if (typeof value === "bigint") return fromInteger(value, unit);
       if (typeof value !== "string") return undefined;
       if (compiled) return compiled.parse(value);
-      return /^-?\d{5,20}$/.test(value) ? fromInteger(BigInt(value), unit) : parseDateTime(value);
+      // A date has its first hyphen where an integer has a digit.
+      return value[4] !== "-" && /^-?\d{5,20}$/.test(value)
+        ? fromInteger(BigInt(value), unit)
+        : parseDateTime(value);
     },
   };
 }

@@ -29,6 +29,54 @@ const TEXT =
  * @returns undefined when it is none, or there is no such day or time
  */
 export function parseDateTime(text: string): DateTime | undefined {
+  return usualDateTime(text) ?? anyDateTime(text);
+}
+
+/** `2026-01-31T12:00:00.5Z`, as nearly every time is written, without a regular expression: a third of the time. */
+function usualDateTime(text: string): DateTime | undefined {
+  const at = (i: number) => text.charCodeAt(i);
+  const between = at(10);
+  if (
+    at(4) !== MINUS || at(7) !== MINUS || (between !== LETTER_T && between !== BLANK) || at(13) !== COLON ||
+    at(16) !== COLON
+  ) return undefined;
+  const hour = pair(text, 11), minute = pair(text, 14), second = pair(text, 17);
+  const days = daysOf(pair(text, 0) * 100 + pair(text, 2), pair(text, 5), pair(text, 8));
+  // NaN is below no limit.
+  if (days === undefined || Number.isNaN(days) || !(hour < 24 && minute < 60 && second < 60)) {
+    return undefined;
+  }
+  let end = 19, nanos = 0, digits = 0;
+  if (at(end) === DOT) {
+    end++;
+    for (let digit = at(end) - ZERO; digit >= 0 && digit <= 9; digit = at(++end) - ZERO) {
+      nanos = nanos * 10 + digit;
+      digits++;
+    }
+    if (digits === 0 || digits > 9) return undefined;
+    nanos *= 10 ** (9 - digits);
+  }
+  const isLocal = end === text.length;
+  if (!isLocal && !(at(end) === LETTER_Z && end + 1 === text.length)) return undefined;
+  return {
+    days,
+    second: hour * 3600 + minute * 60 + second,
+    nanos,
+    digits,
+    offset: isLocal ? undefined : 0,
+    isDate: false,
+  };
+}
+
+const ZERO = 48, MINUS = 45, DOT = 46, COLON = 58, BLANK = 32, LETTER_T = 84, LETTER_Z = 90;
+
+/** Two digits as a number; NaN where there are none. */
+function pair(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - ZERO, ones = text.charCodeAt(at + 1) - ZERO;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NaN;
+}
+
+function anyDateTime(text: string): DateTime | undefined {
   const match = TEXT.exec(text);
   if (!match) return undefined;
   const [, yearText, month, day, hour, minute, second, fraction, zone, bc] = match;
@@ -140,18 +188,29 @@ export function fromEpochNanos(nanos: bigint, digits: number): DateTime {
 
 /** `2026-01-31`; years beyond four digits, and those before year 1, with a sign. */
 export function dateText(days: number): string {
+  if (days === lastDays) return lastDate;
   const { year, month, day } = dayOf(days);
-  return `${yearText(year)}-${two(month)}-${two(day)}`;
+  lastDays = days;
+  return lastDate = `${yearText(year)}-${two(month)}-${two(day)}`;
 }
+
+/** Rows that come together are often of one day. */
+let lastDays: number | undefined;
+let lastDate = "";
 
 export function yearText(year: number): string {
   if (year >= 0 && year <= 9999) return String(year).padStart(4, "0");
   return (year < 0 ? "-" : "+") + String(Math.abs(year)).padStart(4, "0");
 }
 
+/** `hh:mm:` by the minute of the day, each made when it is needed first. */
+const MINUTES: string[] = Array(24 * 60);
+
 /** `12:00:00.5`, with so many digits after the second; left out: as many as there were, without zeros at the end. */
 export function clockText(second: number, nanos: number, digits?: number): string {
-  const clock = `${two(Math.floor(second / 3600))}:${two(Math.floor(second / 60) % 60)}:${two(second % 60)}`;
+  const minutes = Math.floor(second / 60);
+  MINUTES[minutes] ??= `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}:`;
+  const clock = MINUTES[minutes] + two(second % 60);
   const fraction = fractionText(nanos, digits);
   return fraction === "" ? clock : `${clock}.${fraction}`;
 }
@@ -172,5 +231,7 @@ export function dateTimeText(
 }
 
 export function two(number: number): string {
-  return number < 10 ? `0${number}` : String(number);
+  return TWO_DIGITS[number] ?? String(number);
 }
+
+const TWO_DIGITS = Array.from({ length: 100 }, (_, number) => String(number).padStart(2, "0"));
