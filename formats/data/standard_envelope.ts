@@ -56,6 +56,8 @@ export class StandardEnvelope {
   /** The connector's own members and the origin, as `BatchWriter.end` takes them; good until the read after the next one. */
   own: Uint8Array = new Uint8Array();
 
+  /** `own` of the envelope before. */
+  #ownBefore: Uint8Array = new Uint8Array();
   #micros = -1;
   /** Two in turn, because the writer may look at the last record's own members once more. */
   #scratch = new Uint8Array(1024);
@@ -168,6 +170,7 @@ export class StandardEnvelope {
     put(json.subarray(first, firstEnd));
     put(json.subarray(ownEnd, laneEnd));
     scratch[at++] = CLOSE;
+    this.#ownBefore = this.own;
     this.own = scratch.subarray(0, at);
   }
 
@@ -181,7 +184,12 @@ export class StandardEnvelope {
     const { orderLength, tailLength } = this.#last;
     let from = json.length - tailLength;
     for (let to = length - 1 - orderLength; to < length - 1; to++) scratch[to] = json[from++];
-    this.own = scratch.subarray(0, length);
+    const before = this.#ownBefore;
+    this.#ownBefore = last;
+    // Scratches alternate, so mostly there is such a view already.
+    this.own = before.length === length && before.buffer === scratch.buffer
+      ? before
+      : scratch.subarray(0, length);
   }
 
   /** The scratch that the record before does not have. */

@@ -134,7 +134,7 @@ export class PostcardReader {
     const size = this.uint();
     const end = this.#at + size;
     if (end > this.#bytes.length) throw new WireError("the message ends in the middle of a value");
-    const value = this.#bytes.subarray(this.#at, end);
+    const value = new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at, size);
     this.#at = end;
     return value;
   }
