@@ -110,7 +110,7 @@ class ParquetRows implements RowWriter {
   }
 
   #flush(): void {
-    this.#file.writeGroup(this.#columns);
+    this.#file.writeGroup(this.#columns, this.#rows);
     for (const column of this.#columns) column.clear();
     this.#row.length = 0;
     this.#rows = 0;

@@ -4,6 +4,7 @@
  */
 import type { SchemaElement } from "npm:hyparquet-writer@0.17.0";
 import type { Column, ColumnType, Value } from "../data/value.ts";
+import { FlatCells } from "./parquet_cells.ts";
 import { checkGuessed, type Guess, guessOf, isSame, settled, typeOfGuess, unify } from "./parquet_guess.ts";
 import { Misfit } from "./misfit.ts";
 import { type Cell, type Limits, type ParquetType, parquetType } from "./parquet_type.ts";
@@ -19,8 +20,8 @@ export interface ParquetColumn {
   take(value: Value): Cell | undefined;
   /** Adds what `take()` gave last to the row group. */
   keep(cell: Cell): void;
-  /** The row group. From the first call on the type is settled. */
-  readonly cells: readonly Cell[];
+  /** The row group, in one buffer unless cells have others inside. From the first call on the type is settled. */
+  readonly cells: FlatCells | readonly Cell[];
   /** Empties the row group. */
   clear(): void;
   /** Of the settled column. */
@@ -63,25 +64,25 @@ export function sizeOf(cell: Cell | Value): number {
   }
 }
 
-/** In code units. */
-const LARGE_TEXT = 1 << 16;
-const encoder = new TextEncoder();
+/** Where cells of that type are gathered. */
+function noCells(type: ParquetType): FlatCells | Cell[] {
+  const [element, ...inside] = type.elements("");
+  return inside.length > 0 ? [] : new FlatCells(element);
+}
 
 class TypedColumn implements ParquetColumn {
   readonly name: string;
   readonly #type: ParquetType;
-  cells: Cell[] = [];
+  cells: FlatCells | Cell[];
 
   constructor(name: string, type: ParquetType) {
     this.name = name;
     this.#type = type;
+    this.cells = noCells(type);
   }
 
   take(value: Value): Cell {
-    if (value === null) return null;
-    const cell = this.#type.cell(value);
-    // As bytes it can be given back when the row group is written; long texts wait for the collector of garbage.
-    return typeof cell === "string" && cell.length >= LARGE_TEXT ? encoder.encode(cell) : cell;
+    return value === null ? null : this.#type.cell(value);
   }
 
   keep(cell: Cell): void {
@@ -89,7 +90,8 @@ class TypedColumn implements ParquetColumn {
   }
 
   clear(): void {
-    this.cells = [];
+    if (this.cells instanceof FlatCells) this.cells.clear();
+    else this.cells = [];
   }
 
   elements(): SchemaElement[] {
@@ -194,7 +196,8 @@ class OpenColumn implements ParquetColumn {
   #guess: Guess | undefined;
   #taken: Guess | undefined;
   #type: ParquetType | undefined;
-  #cells: Cell[] = [];
+  /** Values while there is no type. */
+  #cells: FlatCells | Cell[] = [];
 
   constructor(name: string, limits: Limits) {
     this.name = name;
@@ -214,13 +217,14 @@ class OpenColumn implements ParquetColumn {
     this.#cells.push(cell);
   }
 
-  get cells(): readonly Cell[] {
+  get cells(): FlatCells | readonly Cell[] {
     this.#settle();
     return this.#cells;
   }
 
   clear(): void {
-    this.#cells = [];
+    if (this.#cells instanceof FlatCells) this.#cells.clear();
+    else this.#cells = [];
   }
 
   elements(): SchemaElement[] {
@@ -231,7 +235,9 @@ class OpenColumn implements ParquetColumn {
     if (this.#type) return this.#type;
     this.#guess = settled(this.#guess);
     const type = parquetType(typeOfGuess(this.#guess), this.#limits);
-    this.#cells = this.#cells.map((cell) => cell === null ? null : type.cell(cell as Value));
+    const values = this.#cells as readonly Cell[];
+    this.#cells = noCells(type);
+    for (const value of values) this.#cells.push(value === null ? null : type.cell(value as Value));
     return this.#type = type;
   }
 }

@@ -1,12 +1,20 @@
-/** One Parquet file by way of the library: row groups as they fill up, the footer at the end. parquet.ts fills them. */
-// hyparquet-writer, not parquet-wasm: it writes 0.3 M rows of ten columns a second where the other writes 0.5 M, but in
-// half the memory (190 against 480 MB), without promises, and it knows the logical types UUID and JSON.
+/**
+ * One Parquet file: row groups as they fill up, the footer at the end. parquet.ts fills them. Columns without others
+ * inside are written by parquet_chunk.ts, arrays, groups and maps by the library.
+ */
+// hyparquet-writer, not parquet-wasm: with that one the process weighs 480 MB instead of 190, it works by promises, and
+// it does not know the logical types UUID and JSON.
+import type { SchemaTree } from "npm:hyparquet@1.31.5";
 import { ByteWriter, ParquetWriter, type SchemaElement } from "npm:hyparquet-writer@0.17.0";
+import { writeColumn } from "npm:hyparquet-writer@0.17.0/src/column.js";
+import { encodeNestedValues } from "npm:hyparquet-writer@0.17.0/src/dremel.js";
+import { schemaPathResolver } from "npm:hyparquet-writer@0.17.0/src/schema.js";
 import { unconvertMinMax } from "npm:hyparquet-writer@0.17.0/src/unconvert.js";
 import type { ParquetCompression } from "./formats.ts";
+import { FlatCells } from "./parquet_cells.ts";
+import { writeChunk, type WrittenChunk } from "./parquet_chunk.ts";
 import { CODEC_OF, COMPRESSORS } from "./parquet_codecs.ts";
 import type { ParquetColumn } from "./parquet_column.ts";
-import { areDistinct, encodeTexts } from "./parquet_text.ts";
 import type { Cell } from "./parquet_type.ts";
 
 export interface ParquetFileOptions {
@@ -21,7 +29,7 @@ const STATISTICS_BYTES = 16;
 
 export class ParquetFile {
   readonly #options: ParquetFileOptions;
-  readonly #out: (bytes: Uint8Array) => void;
+  readonly #pieces: Pieces;
   #writer: ParquetWriter | undefined;
   #schema: SchemaElement[] = [];
   /** The page that was compressed last. */
@@ -31,18 +39,63 @@ export class ParquetFile {
 
   constructor(options: ParquetFileOptions, out: (bytes: Uint8Array) => void) {
     this.#options = options;
-    this.#out = out;
+    this.#pieces = new Pieces(out);
   }
 
   /** Writes the cells that the columns have gathered. */
-  writeGroup(columns: readonly ParquetColumn[]): void {
+  writeGroup(columns: readonly ParquetColumn[], rows: number): void {
     const writer = this.#begin(columns);
-    const { dataPageSize: pageSize, dictionaryPageSize: dictionarySize } = this.#options;
-    const columnData = columns.map(({ name, cells }, i) => ({ name, ...encoded(cells, this.#elements[i]) }));
-    writer.write({ columnData, rowGroupSize: columnData[0].data.length, pageSize, dictionarySize });
+    const pieces = this.#pieces;
+    const start = pieces.offset;
+    const written = columns.flatMap(({ name, cells }, i) =>
+      cells instanceof FlatCells ? this.#writeFlat(name, cells) : this.#writeNested(name, cells, i)
+    );
+    const sizes = written.map(({ chunk }) => chunk.meta_data!.total_uncompressed_size);
+    writer.row_groups.push({
+      columns: written.map(({ chunk }) => chunk),
+      total_byte_size: sizes.reduce((sum, size) => sum + size, 0n),
+      num_rows: BigInt(rows),
+      total_compressed_size: BigInt(pieces.offset - start),
+    });
+    writer.num_rows += BigInt(rows);
+    writer.pendingIndexes.push(...written);
+    pieces.flush();
     this.#shortenStatistics(writer);
     this.#freePage();
-    for (const { buffers } of columnData) buffers?.forEach(free);
+  }
+
+  #writeFlat(name: string, cells: FlatCells): WrittenChunk {
+    const codec = CODEC_OF[this.#options.compression];
+    const compress = COMPRESSORS[codec];
+    return writeChunk(name, cells, { ...this.#options, writer: this.#pieces, codec, compress });
+  }
+
+  /** The library's way: one chunk for each column inside. */
+  #writeNested(name: string, cells: readonly Cell[], i: number): WrittenChunk[] {
+    const { compression, enableStatistics: stats, dataPageSize, dictionaryPageSize } = this.#options;
+    const codec = CODEC_OF[compression];
+    // A dictionary of the library has one entry for 0 and −0.
+    const hasFloats = this.#elements[i].some(({ type }) => type === "FLOAT" || type === "DOUBLE");
+    const column = {
+      columnName: name,
+      codec,
+      compressors: { [codec]: (page: Uint8Array) => this.#compress(page) },
+      stats,
+      pageSize: dataPageSize,
+      dictionarySize: dictionaryPageSize,
+      columnIndex: false,
+      offsetIndex: true,
+      encoding: hasFloats && cells.some(hasNegativeZero) ? "PLAIN" : undefined,
+    } as const;
+    return leavesBelow(schemaPathResolver(this.#schema)([name])).map((path) => {
+      const schemaPath = path.map(({ element }) => element);
+      const pageData = encodeNestedValues(path, cells as unknown[]);
+      return writeColumn({
+        writer: this.#pieces,
+        column: { ...column, element: schemaPath.at(-1)!, schemaPath },
+        pageData,
+      });
+    });
   }
 
   end(columns: readonly ParquetColumn[]): void {
@@ -73,10 +126,9 @@ export class ParquetFile {
     this.#elements = columns.map((column) => column.elements());
     this.#schema = [{ name: "schema", num_children: columns.length }, ...this.#elements.flat()];
     return this.#writer = new ParquetWriter({
-      writer: new Pieces(this.#out),
+      writer: this.#pieces,
       schema: this.#schema,
       codec: CODEC_OF[compression],
-      compressors: { [CODEC_OF[compression]]: (page: Uint8Array) => this.#compress(page) },
       statistics: enableStatistics,
       createdBy: "rivven-connect",
     });
@@ -108,24 +160,10 @@ export class ParquetFile {
   }
 }
 
-/** Cells in the form that the library writes best, and how it has to encode them; undefined: as it sees fit. */
-function encoded(
-  cells: readonly Cell[],
-  elements: readonly SchemaElement[],
-): { data: unknown[]; encoding: "PLAIN" | undefined; buffers?: readonly ArrayBuffer[] } {
-  const logical = elements[0].logical_type?.type;
-  // Large ones are bytes already, and the library can't compare bytes with texts.
-  const isText = logical === "STRING" || logical === "JSON";
-  if (isText && (areDistinct(cells) || cells.some((cell) => cell instanceof Uint8Array))) {
-    const { texts, buffers } = encodeTexts(cells);
-    return { data: texts, encoding: "PLAIN", buffers };
-  }
-  // A dictionary of the library has one entry for 0 and −0.
-  const hasFloats = elements.some(({ type }) => type === "FLOAT" || type === "DOUBLE");
-  return {
-    data: cells as unknown[],
-    encoding: hasFloats && cells.some(hasNegativeZero) ? "PLAIN" : undefined,
-  };
+/** The paths from the root to each column that has values. */
+function leavesBelow(path: SchemaTree[]): SchemaTree[][] {
+  const { children } = path.at(-1)!;
+  return children.length === 0 ? [path] : children.flatMap((child) => leavesBelow([...path, child]));
 }
 
 function hasNegativeZero(cell: Cell): boolean {
