@@ -143,6 +143,11 @@ export interface SourceRole {
    * tell by lane and order that it has them.
    */
   readonly snapshots?: boolean;
+  /**
+   * Why records may be missing with this configuration, whatever the sink does, as the end of a sentence that begins
+   * with the source: `reads from …`. Undefined: none are.
+   */
+  loss?(config: never): string | undefined;
 }
 
 export interface SinkRole {

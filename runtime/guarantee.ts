@@ -22,12 +22,17 @@ const BY_LANE: readonly SinkRole["technique"][] = ["T2", "lookup"];
  * which only a source that is ordered in each lane has.
  *
  * @param exception why the sink gives no more than at-least-once here, as its role says
+ * @param loss why the source gives no more than at-most-once here, as its role says
  */
 export function weakerGuarantee(
   source: End<SourceRole>,
   sink: End<SinkRole>,
   exception?: string,
+  loss?: string,
 ): { guarantee: Guarantee; guaranteeReason: string } {
+  if (loss !== undefined) {
+    return { guarantee: "at_most_once", guaranteeReason: `Source "${source.name}" ${loss}` };
+  }
   const [from, to] = [STRENGTH.indexOf(source.guarantee), STRENGTH.indexOf(sink.guarantee)];
   const guarantee = STRENGTH[Math.min(from, to)];
   if (guarantee === "exactly_once") {

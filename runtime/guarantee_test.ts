@@ -19,11 +19,12 @@ const ordered: SourceRole = {
 };
 const broker = rivven.sink!;
 
-const promised = (source: SourceRole, sink: SinkRole, exception?: string) => {
+const promised = (source: SourceRole, sink: SinkRole, exception?: string, loss?: string) => {
   const { guarantee, guaranteeReason } = weakerGuarantee(
     { ...source, name: "db" },
     { ...sink, name: "broker" },
     exception,
+    loss,
   );
   return `${guarantee}: ${guaranteeReason}`;
 };
@@ -91,5 +92,15 @@ pipelines:
   assert.match(
     flows[1].guaranteeReason,
     /^Sink "broker" gets records without an envelope from transform "extract_new_record_state #1"/,
+  );
+});
+
+Deno.test("a source that may lose records says so, whatever the sink does", () => {
+  const loss = postgres.source!.loss!;
+  assert.equal(loss({ slot_temporary: false } as never), undefined);
+  assert.equal(
+    promised(ordered, broker, undefined, loss({ slot_temporary: true } as never)),
+    'at_most_once: Source "db" reads from a temporary slot (slot_temporary), so what changes while it is not connected ' +
+      "is lost, and said so",
   );
 });

@@ -217,6 +217,7 @@ export function makePlan(
           ...config.transforms.sources.get(source.name) ?? [],
           ...transforms,
         ]),
+        sourceDefinition.source!.loss?.(source.config as never),
       ),
     };
   }

@@ -8,9 +8,10 @@ import { quoteIdentifier, quoteLiteral } from "./connection.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { failed, ok, reported, warning } from "./findings.ts";
 import { requireFailover } from "./server.ts";
-import { readSlot, requireUsable, slotOfStandby } from "./slot.ts";
+import { readSlot, requireUsable, type Slot, slotOfStandby } from "./slot.ts";
 import { slotHolder } from "./slot_holder.ts";
 import { readSlotState } from "./slot_monitor.ts";
+import { slotStays } from "./start.ts";
 
 /** Everything about the slot of the configuration. */
 export async function checkSlot(
@@ -39,7 +40,8 @@ async function checkExisting(
     `SELECT (SELECT count(*) FROM pg_replication_slots)::text AS slots, current_setting('max_replication_slots') AS max_slots,
        (SELECT count(*) FROM pg_stat_replication)::text AS senders, current_setting('max_wal_senders') AS max_senders`,
   );
-  if (slot) {
+  if (config.slot_temporary) await checkTemporary(catalog, slot, name, report);
+  else if (slot) {
     requireUsable(slot, config.database);
     if (slot.isSynced && facts.isStandby) throw slotOfStandby(slot);
     if (slot.isTemporary) {
@@ -75,8 +77,8 @@ async function checkExisting(
     ));
   } else report(ok("slot", `"${name}" does not exist and would be created`));
   const takesSnapshot = config.snapshot.mode !== "never";
-  // Beside a slot that exists, a snapshot needs a temporary one.
-  const needed = (slot ? 0 : 1) + (slot && takesSnapshot ? 1 : 0);
+  // Beside a slot that stays, a snapshot needs a temporary one.
+  const needed = slot === undefined ? 1 : takesSnapshot && !config.slot_temporary ? 1 : 0;
   const free = Number(counts.max_slots) - Number(counts.slots);
   report(
     free >= needed ? ok("free_slots", `${free} of ${counts.max_slots} replication slots are free`) : warning(
@@ -93,6 +95,25 @@ async function checkExisting(
       "Raise max_wal_senders and restart the server",
     ));
   }
+}
+
+/** The slot that is made with the connection and goes with it, or what is in its place. */
+async function checkTemporary(
+  catalog: Catalog,
+  slot: Slot | undefined,
+  name: string,
+  report: CheckReport,
+): Promise<void> {
+  if (slot === undefined) {
+    return report(ok("slot", `"${name}" is made with the connection, and ends with it (slot_temporary)`));
+  }
+  if (!slot.isTemporary) throw slotStays(name);
+  const holder = await slotHolder(catalog, name);
+  report(warning(
+    "slot",
+    `"${name}" is in use${holder === undefined ? "" : ` by ${holder.description}`}`,
+    "If that is this pipeline, all is well; if not, stop the other reader or choose another slot_name",
+  ));
 }
 
 /** How much log the server keeps for the slot by now. */

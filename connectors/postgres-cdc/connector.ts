@@ -10,7 +10,7 @@ import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_
 import type { SchemaChangeTopic } from "./schema_change.ts";
 import { type SignalConfig, signalKeys } from "./signal_keys.ts";
 import { signalFile } from "./signals.ts";
-import { type SlotConfig, slotKeys } from "./slot_keys.ts";
+import { lossOf, refineSlot, type SlotConfig, slotKeys } from "./slot_keys.ts";
 import { type StreamConfig, streamKeys, upgradeStreamKeys } from "./stream_keys.ts";
 import type { TransactionTopic } from "./transaction_metadata.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
@@ -173,7 +173,7 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
     ),
   }).prefault({}).describe("Records of transactions"),
   ...typeOptions,
-}).superRefine(refineLogin) as unknown as z.ZodType<PostgresConfig>;
+}).superRefine(refineLogin).superRefine(refineSlot) as unknown as z.ZodType<PostgresConfig>;
 
 const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
   type: "postgres-cdc",
@@ -200,6 +200,7 @@ const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
     syncModes: ["full_refresh", "incremental", "cdc"],
     discover: true,
     snapshots: true,
+    loss: lossOf,
   },
   example,
 });

@@ -8,9 +8,7 @@ const NO_WATERMARKS =
 
 /** By the path of the key. */
 export const foreignKeys: Readonly<Record<string, string>> = {
-  slot_temporary:
-    "Remove it: a temporary slot ends with its connection, so each lost connection would be a snapshot of all tables " +
-    "again, without the deletes in between. A look at the stream takes one: rivven-connect preview",
+  slot_drop_on_stop: "It is called drop_slot_on_stop",
   plugin: "Remove it: pgoutput is read, which every server has",
   proto_version:
     "Remove it: newer versions send transactions before they commit, which could not be taken back",

@@ -141,19 +141,29 @@ export class Reading {
     if (this.#signal.aborted) return;
     const slot = await this.#freeSlot(slot_name);
     if (slot?.isSynced && run.facts.isStandby) throw slotOfStandby(slot);
-    const found = decideStart(saved, slot, run.facts.lsn, await lastAttempt(this.#context) > 0, this.#config);
+    const found = decideStart({
+      saved,
+      slot,
+      serverLsn: run.facts.lsn,
+      hasAttempted: await lastAttempt(this.#context) > 0,
+    }, this.#config);
     const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
-    log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
+    if (plan.isGap) {
+      log.warn(`${plan.reason}; a new snapshot takes its place, and does not tell what was deleted`);
+    } else log.info(plan.reason, { slot: slot_name, snapshot: plan.snapshot });
     // Not where a snapshot takes the place of the position: another server would believe that it may let go of that.
     if (saved && saved.snapshot === undefined && plan.resume) this.#acknowledged = plan.resume.lsn;
     if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
     if (this.#config.slot_failover && plan.slot?.isFailover === false) await this.#enableFailover(slot_name);
     if (this.#signal.aborted) return;
     let startLsn = plan.slot?.confirmedLsn ?? 0n;
-    if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan, saved);
+    await using held = new HeldConnection();
+    if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan, saved, held);
     else if (plan.slot === undefined) {
-      const created = await this.#newSlot(run, slot_name, { isTemporary: false, exports: false });
-      await created.connection[Symbol.asyncDispose]();
+      const isTemporary = this.#config.slot_temporary;
+      const created = await this.#newSlot(run, slot_name, { isTemporary, exports: false });
+      if (isTemporary) held.connection = created.connection;
+      else await created.connection[Symbol.asyncDispose]();
       startLsn = created.lsn;
     }
     if (this.#signal.aborted) return;
@@ -162,10 +172,9 @@ export class Reading {
       yield* this.#tablesWithoutRows(run, publication, start);
     }
     log.info(`Streaming from ${formatLsn(start.lsn)}`, { slot: slot_name, publication: publication.name });
-    const connection = await replicationConnection(this.#options);
     yield* this.#stream(run, {
       publication,
-      connection,
+      connection: held.connection ?? await replicationConnection(this.#options),
       slot: slot_name,
       point: start,
       incremental: saved?.incremental,
@@ -251,17 +260,27 @@ export class Reading {
 
   // ---- the snapshot -----------------------------------------------------------------------------------------------
 
-  /** Yields the snapshot and returns the point in the log that it shows. */
+  /**
+   * Yields the snapshot and returns the point in the log that it shows.
+   *
+   * @param held the connection of the slot, where that goes with it
+   */
   async *#snapshot(
     run: Run,
     publication: Publication,
     plan: StartPlan,
     saved: PostgresPosition | undefined,
+    held: HeldConnection,
   ): AsyncGenerator<Batch, bigint> {
-    const { slot_name } = this.#config;
-    const name = plan.slot === undefined ? slot_name : temporaryName(slot_name, this.#context.random());
-    const exported = await this.#newSlot(run, name, { isTemporary: plan.slot !== undefined, exports: true });
+    const { slot_name, slot_temporary } = this.#config;
+    const isBeside = plan.slot !== undefined;
+    const name = isBeside ? temporaryName(slot_name, this.#context.random()) : slot_name;
+    const exported = await this.#newSlot(run, name, {
+      isTemporary: isBeside || slot_temporary,
+      exports: true,
+    });
     const { lsn, connection } = exported;
+    if (slot_temporary) held.connection = connection;
     try {
       yield* this.#readTables(run, publication, {
         shownLsn: lsn,
@@ -271,7 +290,7 @@ export class Reading {
         earlier: await this.#earlierSnapshot(saved, plan),
       });
     } finally {
-      await connection[Symbol.asyncDispose]();
+      if (!slot_temporary) await connection[Symbol.asyncDispose]();
     }
     return lsn;
   }
@@ -344,9 +363,7 @@ export class Reading {
       ...announcer(this.#options, run, snapshotPlace(resumeAt), shownLsn),
       tables,
       snapshotName: exported?.snapshotName,
-      // The transaction sees it now, so the connection that exported it is not needed any more. It is not kept for
-      // the stream: idle for the hours of a snapshot, it would be the first that a firewall cuts.
-      onJoined: async () => await exported?.connection[Symbol.asyncDispose](),
+      onJoined: async () => await (exported && this.#joined(exported.connection, facts.version)),
       lsn: shownLsn,
       attempt,
       parallel: parallel_tables,
@@ -363,6 +380,17 @@ export class Reading {
       watch: async () => await (isFinite ? undefined : this.#watchSlot(resumeAt.lsn)),
       signal: this.#signal,
     });
+  }
+
+  /**
+   * The transaction sees the snapshot now, so the connection that exported it is not needed any more. It is not kept for
+   * the stream: idle for the hours of a snapshot, it would be the first that a firewall cuts. Unless a slot goes with it.
+   */
+  async #joined(connection: Connection, version: number): Promise<void> {
+    if (!this.#config.slot_temporary) return await connection[Symbol.asyncDispose]();
+    if (version >= 140000) {
+      await connection.query("Cannot keep the connection of the slot", "SET idle_session_timeout = 0");
+    }
   }
 
   /** The columns of the tables, as `schema_change_topic` wants them. */
@@ -411,8 +439,9 @@ export class Reading {
 
   /** Ends a snapshot that is of no use any more, because the stream behind it is lost. */
   async #watchSlot(lsn: bigint): Promise<void> {
-    const { slot_name } = this.#config;
+    const { slot_name, slot_temporary } = this.#config;
     const slot = await readSlot(this.#catalog, slot_name);
+    if (slot === undefined && slot_temporary) throw connectionOfSlotLost(slot_name);
     if (slot === undefined) throw slotMissing(slot_name, lsn);
     if (isLost(slot)) throw slotLost(slot);
   }
@@ -454,6 +483,21 @@ export class Reading {
       throw error;
     }
   }
+}
+
+/** A connection that a temporary slot lives with, until the stream takes it over. */
+class HeldConnection implements AsyncDisposable {
+  connection: Connection | undefined;
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.connection?.[Symbol.asyncDispose]();
+  }
+}
+
+function connectionOfSlotLost(slot: string): ConnectorError {
+  return new ConnectorError(`The connection that temporary slot "${slot}" lives with was lost`, {
+    code: "connection_lost",
+  });
 }
 
 /** Schemas that a snapshot announces have reached the sinks once reading resumes at the point behind it. */

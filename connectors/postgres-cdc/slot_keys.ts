@@ -4,6 +4,7 @@ import { SIZE } from "./bytes.ts";
 
 /** These keys, validated. */
 export interface SlotConfig {
+  readonly slot_temporary: boolean;
   readonly slot_failover: boolean;
   readonly max_wal_lag?: string;
   readonly refresh_publication_on_start: "own" | "always" | "never";
@@ -14,6 +15,10 @@ export interface SlotConfig {
 
 /** For the schema of the whole configuration. */
 export const slotKeys = {
+  slot_temporary: z.boolean().default(false).describe(
+    "The slot ends with the connection, and the server keeps nothing while there is none: behind that is an error, or a " +
+      "new snapshot with snapshot.mode always or when_needed",
+  ),
   slot_failover: z.boolean().default(false).describe(
     "The slot is copied to standbys, so that reading goes on there after a failover; PostgreSQL 17 or newer",
   ),
@@ -33,3 +38,27 @@ export const slotKeys = {
     "Writes an empty logical message as heartbeat, which needs no table",
   ),
 };
+
+/** What of these keys, and those beside them, can't stand together. */
+export function refineSlot(
+  { slot_temporary, slot_failover, auto_create_slot }: SlotConfig & { readonly auto_create_slot: boolean },
+  { addIssue }: { addIssue(issue: z.core.$ZodRawIssue): void },
+): void {
+  if (!slot_temporary) return;
+  const refuse = (key: string, message: string) =>
+    addIssue({ code: "custom", path: [key], message, input: key, params: { hint: "Remove one of the two" } });
+  if (slot_failover) refuse("slot_failover", "A temporary slot (slot_temporary) is not copied to standbys");
+  if (!auto_create_slot) {
+    refuse(
+      "auto_create_slot",
+      "A temporary slot (slot_temporary) is made by the connection that reads from it",
+    );
+  }
+}
+
+/** Why records may be missing whatever the sink does, as the end of a sentence that begins with the source. */
+export function lossOf({ slot_temporary }: SlotConfig): string | undefined {
+  return slot_temporary
+    ? "reads from a temporary slot (slot_temporary), so what changes while it is not connected is lost, and said so"
+    : undefined;
+}

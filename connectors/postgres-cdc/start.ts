@@ -4,7 +4,7 @@ import type { StreamPoint } from "./change_decoder.ts";
 import type { PostgresConfig } from "./connector.ts";
 import { formatLsn } from "./lsn.ts";
 import { type PostgresPosition, streamPoint } from "./position.ts";
-import { NEW_SNAPSHOT } from "./repair.ts";
+import { NEW_SNAPSHOT, RESET } from "./repair.ts";
 import { isLost, requireUsable, type Slot, slotLost } from "./slot.ts";
 
 export interface StartPlan {
@@ -15,24 +15,33 @@ export interface StartPlan {
   readonly slot: Slot | undefined;
   /** The slot is beyond repair and is to be replaced. */
   readonly replacesSlot: boolean;
+  /** A snapshot takes the place of changes that are gone. */
+  readonly isGap: boolean;
   /** For the log. */
   readonly reason: string;
 }
 
-/**
- * @param serverLsn how far the server's log goes
- * @param hasAttempted whether some snapshot was begun before, so that rows of it may have been delivered
- * @throws {ConnectorError} `state_*` where going on would lose changes without a word; `config_slot_*`
- */
-export function decideStart(
-  saved: PostgresPosition | undefined,
-  slot: Slot | undefined,
-  serverLsn: bigint,
-  hasAttempted: boolean,
-  { slot_name, database, snapshot: { mode } }: Pick<PostgresConfig, "slot_name" | "database"> & {
-    readonly snapshot: Pick<PostgresConfig["snapshot"], "mode">;
-  },
-): StartPlan {
+/** What is known before a start. */
+export interface BeforeStart {
+  readonly saved: PostgresPosition | undefined;
+  readonly slot: Slot | undefined;
+  /** How far the server's log goes. */
+  readonly serverLsn: bigint;
+  /** Some snapshot was begun before, so that rows of it may have been delivered. */
+  readonly hasAttempted: boolean;
+  /** The slot was dropped at the last stop, as `drop_slot_on_stop` says. */
+  readonly wasDropped?: boolean;
+}
+
+/** The keys that decide. */
+export type StartKeys = Pick<PostgresConfig, "slot_name" | "database" | "slot_temporary"> & {
+  readonly snapshot: Pick<PostgresConfig["snapshot"], "mode">;
+};
+
+/** @throws {ConnectorError} `state_*` where going on would lose changes without a word; `config_slot_*` */
+export function decideStart(before: BeforeStart, keys: StartKeys): StartPlan {
+  const { saved, slot, hasAttempted } = before;
+  const { slot_name, database, slot_temporary, snapshot: { mode } } = keys;
   const plan = (
     reason: string,
     snapshot: boolean,
@@ -43,13 +52,16 @@ export function decideStart(
     resume,
     slot,
     replacesSlot,
+    isGap: false,
     reason,
   });
-  const gone = saved === undefined ? undefined : goneSince(saved, slot, serverLsn, slot_name);
+  if (slot_temporary && slot) throw slotStays(slot_name);
+  const gone = goneSince(before, keys);
   const isNeeded = mode === "when_needed";
   if (gone !== undefined) {
-    if (!isNeeded) throw gone;
-    return plan(gone.message, true, undefined, slot !== undefined && isLost(slot));
+    const isExpected = slot_temporary || before.wasDropped === true && slot === undefined;
+    if (!isNeeded && !(isExpected && mode === "always")) throw gone;
+    return { ...plan(gone.message, true, undefined, slot !== undefined && isLost(slot)), isGap: true };
   }
   if (saved === undefined || saved.snapshot !== undefined) {
     if (slot && isNeeded && isLost(slot)) return plan(slotLost(slot).message, true, undefined, true);
@@ -78,18 +90,53 @@ export function decideStart(
 
 /** Why the changes behind a saved position are gone; undefined: the slot has them. */
 function goneSince(
-  saved: PostgresPosition,
-  slot: Slot | undefined,
-  serverLsn: bigint,
-  slotName: string,
+  { saved, slot, serverLsn, wasDropped }: BeforeStart,
+  { slot_name, slot_temporary }: StartKeys,
 ): ConnectorError | undefined {
   // A snapshot without a plan makes no use of a slot: it begins anew anyway.
-  if (saved.snapshot !== undefined && saved.snapshot.plan === undefined) return undefined;
+  if (saved === undefined || saved.snapshot !== undefined && saved.snapshot.plan === undefined) {
+    return undefined;
+  }
   const { lsn } = streamPoint(saved);
-  if (slot === undefined) return slotMissing(slotName, lsn);
+  if (slot_temporary) {
+    return slotEnded(`The temporary slot "${slot_name}" ended with its connection`, lsn, serverLsn);
+  }
+  if (slot === undefined && wasDropped) {
+    return slotEnded(
+      `Slot "${slot_name}" was dropped when the pipeline stopped (drop_slot_on_stop)`,
+      lsn,
+      serverLsn,
+    );
+  }
+  if (slot === undefined) return slotMissing(slot_name, lsn);
   if (isLost(slot)) return slotLost(slot);
   if (slot.confirmedLsn !== undefined && slot.confirmedLsn > lsn) return slotAhead(slot, lsn);
   return serverLsn < lsn ? serverBehind(serverLsn, lsn) : undefined;
+}
+
+/** The slot is gone because the configuration says so. */
+function slotEnded(what: string, lsn: bigint, serverLsn: bigint): ConnectorError {
+  return new ConnectorError(
+    `${what}: what has changed between ${formatLsn(lsn)} and ${formatLsn(serverLsn)} is gone`,
+    {
+      code: "state_slot_gone",
+      hint:
+        "Set snapshot.mode to when_needed or always, which then take a new snapshot; or go on without those " +
+        `changes: run ${RESET}, with snapshot.mode never`,
+    },
+  );
+}
+
+/** A slot that stays has the name of the temporary one. */
+export function slotStays(name: string): ConnectorError {
+  return new ConnectorError(
+    `Slot "${name}" exists and is to stay, so there can't be a temporary one of that name`,
+    {
+      code: "config_slot_permanent",
+      hint:
+        `Choose another slot_name, remove slot_temporary, or run: SELECT pg_drop_replication_slot('${name}')`,
+    },
+  );
 }
 
 /** The error of a slot that vanished while we hold a position in it. */

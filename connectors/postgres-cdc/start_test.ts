@@ -27,10 +27,11 @@ const slot: Slot = {
   invalidation: undefined,
 };
 
-const config = (mode: Mode) => ({
+const config = (mode: Mode, slot_temporary = false) => ({
   slot_name: "s",
   database: "db",
-  snapshot: { mode, include_tables: [], exclude_tables: [] },
+  slot_temporary,
+  snapshot: { mode },
 });
 const start = (
   from: typeof saved | undefined,
@@ -39,7 +40,8 @@ const start = (
   serverLsn = 0x300n,
   hasAttempted = false,
 ) => {
-  const { snapshot, resume, replacesSlot } = decideStart(from, found, serverLsn, hasAttempted, config(mode));
+  const before = { saved: from, slot: found, serverLsn, hasAttempted };
+  const { snapshot, resume, replacesSlot } = decideStart(before, config(mode));
   return [snapshot, resume?.lsn, replacesSlot];
 };
 const code = (code: string) => (error: unknown) => error instanceof ConnectorError && error.code === code;
@@ -102,6 +104,44 @@ Deno.test("what an interrupted snapshot has delivered is not gone on with when t
   const lost = { ...slot, walStatus: "lost" };
   assert.throws(() => start(undefined, lost, "initial"), code("state_slot_lost"));
   assert.deepEqual(start(undefined, lost, "when_needed"), [true, undefined, true]);
+});
+
+Deno.test("a slot that went by itself is a gap between two points, and a new snapshot where that was chosen", () => {
+  const planned = { ...reading, snapshot: { ...reading.snapshot, plan: 1, units: { done: "", at: {} } } };
+  for (const from of [saved, planned]) {
+    const before = { saved: from, slot: undefined, serverLsn: 0x300n, hasAttempted: true };
+    for (const [more, temporary] of [[{}, true], [{ wasDropped: true }, false]] as const) {
+      for (const mode of ["initial", "never", "no_data"] as const) {
+        assert.throws(() => decideStart({ ...before, ...more }, config(mode, temporary)), (error) => {
+          assert(error instanceof ConnectorError);
+          assert.equal(error.code, "state_slot_gone");
+          assert.equal(error.retryable, false);
+          assert.match(
+            error.message,
+            /(temporary slot "s" ended|"s" was dropped).*between 0\/200 and 0\/300/,
+          );
+          assert.match(error.hint ?? "", /when_needed or always.*--reset-position/);
+          return true;
+        });
+      }
+      for (const mode of ["when_needed", "always"] as const) {
+        const { snapshot, resume, isGap } = decideStart({ ...before, ...more }, config(mode, temporary));
+        assert.deepEqual([snapshot, resume, isGap], [true, undefined, true]);
+      }
+    }
+  }
+  // What was dropped and is there again counts as it is.
+  const again = decideStart(
+    { saved, slot, serverLsn: 0x300n, hasAttempted: true, wasDropped: true },
+    config("initial"),
+  );
+  assert.deepEqual([again.snapshot, again.resume?.lsn, again.isGap], [false, 0x200n, false]);
+  const fresh = { saved: undefined, slot: undefined, serverLsn: 0x300n, hasAttempted: false };
+  assert.equal(decideStart(fresh, config("initial", true)).snapshot, true);
+  assert.throws(
+    () => decideStart({ ...fresh, slot }, config("initial", true)),
+    code("config_slot_permanent"),
+  );
 });
 
 Deno.test("a slot of another plugin or another database is not taken", () => {

@@ -197,7 +197,7 @@ Deno.test("keys of other tools are refused with what to write in their place", a
 sources:
   db:
     connector: postgres-cdc
-    config: { host: db, database: d, user: u, slot_temporary: true, snapshot: { progress_dir: /tmp } }
+    config: { host: db, database: d, user: u, proto_version: 4, snapshot: { progress_dir: /tmp } }
 sinks: { out: { connector: stdout } }
 pipelines: { all: { source: db, sink: out } }
 `,
@@ -207,7 +207,7 @@ pipelines: { all: { source: db, sink: out } }
   const said = stdout + stderr;
   assert.match(
     said,
-    /file\.yaml:5:\d+: Unknown key "slot_temporary"\s+→ Remove it: a temporary slot ends with its/,
+    /file\.yaml:5:\d+: Unknown key "proto_version"\s+→ Remove it: newer versions send transactions before/,
   );
   assert.match(said, /Unknown key "progress_dir"\s+→ Remove it: the progress is part of the position/);
 });
