@@ -5,6 +5,7 @@
 import { z } from "zod";
 import type { CompletedConfig, Machine, Permissions } from "../../contract.ts";
 import { hostOf } from "../address.ts";
+import { completeCas } from "../system_cas.ts";
 import { connectionString } from "./connection_string.ts";
 import { endpointOf, identityServiceOf } from "./endpoint.ts";
 
@@ -105,6 +106,7 @@ export function completeAzure(config: Record<string, unknown>, machine: Machine)
       for (const [key, value] of Object.entries(parts)) azure[key] ??= value;
     }
   }
+  completeCas(azure, machine);
   azure.account ??= env("AZURE_STORAGE_ACCOUNT") ?? env("AZURE_STORAGE_ACCOUNT_NAME");
   for (const key of Object.keys(azure)) if (azure[key] === undefined) delete azure[key];
   return { config: { ...config, azure }, notes: [], problems };

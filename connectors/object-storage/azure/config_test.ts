@@ -4,10 +4,10 @@ import { azureConfig, completeAzure, permissionsOf } from "./config.ts";
 
 const KEY = btoa("the key of the account");
 
-function machine(variables: Record<string, string> = {}): Machine {
+function machine(variables: Record<string, string> = {}, files: Record<string, string> = {}): Machine {
   return {
     env: (name) => variables[name],
-    readFile: () => assert.fail("no file is read"),
+    readFile: (path) => files[path] ?? assert.fail("There is no such file"),
     fileMode: () => undefined,
   };
 }
@@ -45,6 +45,20 @@ Deno.test("completeAzure() takes endpoints and signatures from connection string
 
   const { endpoint, account } = completed({ connection_string: "UseDevelopmentStorage=true" }).azure;
   assert.deepEqual([endpoint, account], ["http://127.0.0.1:10000/devstoreaccount1", "devstoreaccount1"]);
+});
+
+Deno.test("completeAzure() names the file of the system's CAs, but not for http:// and where one is named", () => {
+  const files = { "/etc/ssl/certs/ca-certificates.crt": "-----BEGIN CERTIFICATE-----" };
+  const path = (azure: Record<string, unknown>) => {
+    const { config } = completeAzure(
+      { azure: { account: "acc", access_key: KEY, ...azure } },
+      machine({}, files),
+    );
+    return (config.azure as Record<string, unknown>).ca_cert_path;
+  };
+  assert.equal(path({}), "/etc/ssl/certs/ca-certificates.crt");
+  assert.equal(path({ ca_cert_path: "/own.pem" }), "/own.pem");
+  assert.equal(path({ endpoint: "http://127.0.0.1:10000/acc" }), undefined);
 });
 
 Deno.test("completeAzure() says what a connection string lacks without repeating it", () => {

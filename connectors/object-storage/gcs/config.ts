@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { CompletedConfig, Machine, Permissions } from "../../contract.ts";
 import { hostOf } from "../address.ts";
+import { completeCas } from "../system_cas.ts";
 import { endpointOf, tokenServiceOf } from "./endpoint.ts";
 import { readKeyFile } from "./key_file.ts";
 
@@ -68,6 +69,7 @@ export function completeGcs(config: Record<string, unknown>, machine: Machine): 
   const problems: CompletedConfig["problems"][number][] = [];
   const env = (name: string) => machine.env(name) || undefined;
   completeEmulator(gcs, env("STORAGE_EMULATOR_HOST"));
+  completeCas(gcs, machine);
   const take = (path: string, named: string) => {
     const found = readFile(path, machine);
     if ("text" in found) gcs.service_account_key = found.text;

@@ -48,6 +48,15 @@ Deno.test("completeGcs() reads the file of service_account_path, so that the wor
   });
 });
 
+Deno.test("completeGcs() names the file of the system's CAs, but not for http:// and where one is named", () => {
+  const files = { "/etc/ssl/cert.pem": "-----BEGIN CERTIFICATE-----" };
+  const path = (gcs: Record<string, unknown>) =>
+    completed({ service_account_key: ACCOUNT, ...gcs }, { files }).gcs.ca_cert_path;
+  assert.equal(path({}), "/etc/ssl/cert.pem");
+  assert.equal(path({ ca_cert_path: "/own.pem" }), "/own.pem");
+  assert.equal(path({ endpoint: "http://127.0.0.1:4443" }), undefined);
+});
+
 Deno.test("completeGcs() finds application default credentials where Google's libraries do", () => {
   const files = {
     "/env.json": ACCOUNT,

@@ -24,24 +24,31 @@ function awsEndpoint(service: string, region: string): string {
 }
 
 /** Who gives the keys of `identity`; undefined where there is none. */
-export function identityUrl({ identity, identity_url, region }: S3Config): URL | undefined {
+export function identityUrl(config: S3Config): URL | undefined {
+  const { identity, identity_url } = config;
   switch (identity) {
     case undefined:
       return undefined;
     case "instance":
       return new URL(identity_url ?? INSTANCE_METADATA);
     case "web_identity":
-      return new URL(identity_url ?? awsEndpoint("sts", region));
+      return identity_url === undefined ? stsUrl(config) : new URL(identity_url);
     case "container":
       return identity_url === undefined ? undefined : new URL(identity_url);
   }
 }
 
+/** Who gives the keys of roles. */
+export function stsUrl({ sts_endpoint, region }: S3Config): URL {
+  return new URL(sts_endpoint ?? awsEndpoint("sts", region));
+}
+
 /** Exactly what the store needs. */
 export function s3Permissions(config: S3Config, bucket: string): Permissions {
-  const { ca_cert_path, identity, identity_token_path } = config;
-  const urls = [bucketUrl(config, bucket), identityUrl(config)].filter((url) => url !== undefined);
+  const { ca_cert_path, identity, identity_token_path, role_arn } = config;
+  const role = role_arn === undefined || identity === "web_identity" ? undefined : stsUrl(config);
+  const urls = [bucketUrl(config, bucket), identityUrl(config), role].filter((url) => url !== undefined);
   const files = [ca_cert_path, identity === undefined ? undefined : identity_token_path]
     .filter((path) => path !== undefined);
-  return { net: urls.map(({ href }) => hostOf(href)), ...files.length > 0 && { read: files } };
+  return { net: [...new Set(urls.map(({ href }) => hostOf(href)))], ...files.length > 0 && { read: files } };
 }

@@ -4,17 +4,11 @@
  * the worker needs no right to variables and files. (AWS SDKs and Tools Reference Guide, "Credential providers".)
  */
 import type { CompletedConfig, Machine } from "../../contract.ts";
+import { completeCas } from "../system_cas.ts";
 import { type Profile, readProfiles } from "./profile.ts";
+import { type FoundKeys, keysOf, keysOfProfile } from "./profile_keys.ts";
 
 type Keys = Record<string, unknown>;
-
-/** What a profile may say in place of keys, and why it can't be used. */
-const FOREIGN: Readonly<Record<string, string>> = {
-  role_arn: "takes a role with the keys of another profile",
-  credential_process: "starts a program for its keys, and connectors can't start any",
-  sso_session: "logs in with a browser (SSO)",
-  sso_account_id: "logs in with a browser (SSO)",
-};
 
 /** Keys win over variables, variables over the profile; a profile that the keys name wins over variables. */
 export function completeS3(config: Keys, machine: Machine): CompletedConfig {
@@ -25,7 +19,8 @@ export function completeS3(config: Keys, machine: Machine): CompletedConfig {
   const env = (name: string) => machine.env(name) || undefined;
   const named = typeof s3.profile === "string" ? s3.profile : undefined;
   const name = named ?? env("AWS_PROFILE");
-  const profile = profileOf(name ?? "default", machine);
+  const find = (name: string) => profileOf(name, machine);
+  const profile = find(name ?? "default");
   if (profile === undefined && name !== undefined) {
     const message = `There is no profile "${name}" in ~/.aws/credentials and ~/.aws/config`;
     if (named !== undefined) problems.push({ key: "s3", message, hint: "Correct profile, or add it" });
@@ -34,20 +29,32 @@ export function completeS3(config: Keys, machine: Machine): CompletedConfig {
   fill(s3, "region", env("AWS_REGION") ?? env("AWS_DEFAULT_REGION") ?? profile?.region);
   fill(s3, "endpoint", env("AWS_ENDPOINT_URL_S3") ?? env("AWS_ENDPOINT_URL") ?? profile?.endpoint_url);
   if (!String(s3.endpoint).startsWith("http:")) {
-    fill(s3, "ca_cert_path", env("AWS_CA_BUNDLE") ?? profile?.ca_bundle ?? systemCas(machine));
+    fill(s3, "ca_cert_path", env("AWS_CA_BUNDLE") ?? profile?.ca_bundle);
   }
-  if (!hasIdentity(s3)) findKeys(s3, env, profile, named !== undefined);
-  if (!hasIdentity(s3) && profile !== undefined) {
-    const [key, why] = Object.entries(FOREIGN).find(([key]) => key in profile) ?? [];
-    if (key !== undefined) {
+  completeCas(s3, machine);
+  if (!hasIdentity(s3)) {
+    const ofVariables = keysOf(
+      env("AWS_ACCESS_KEY_ID"),
+      env("AWS_SECRET_ACCESS_KEY"),
+      env("AWS_SESSION_TOKEN"),
+    );
+    const ofProfile = keysOfProfile(name ?? "default", find, ofVariables?.keys);
+    const found = findKeys(s3, env, ofVariables, ofProfile, named !== undefined);
+    if ("reason" in found) {
       problems.push({
         key: "s3",
-        message: `Profile "${name ?? "default"}" has no keys: it ${why} (${key})`,
+        message: `Profile "${name ?? "default"}" has no keys: it ${found.reason}`,
         hint: "Give the program keys with `aws configure export-credentials`, or set s3.identity",
       });
-    }
+    } else if (found.keys.role_arn !== undefined && s3.role_arn !== undefined) {
+      problems.push({
+        key: "s3",
+        message: `Profile "${name ?? "default"}" takes a role itself, and can't take role_arn with its keys`,
+        hint: "Leave out role_arn, or name a profile that has keys of its own",
+      });
+    } else Object.assign(s3, found.keys);
   }
-  completeIdentity(s3, env, machine);
+  completeIdentity(s3, env, machine, profile);
   return { config: { ...config, s3 }, notes, problems };
 }
 
@@ -56,53 +63,36 @@ function hasIdentity({ access_key_id, secret_access_key, identity, anonymous }: 
     anonymous === true;
 }
 
-/** Where systems keep the CAs that they trust: Debian and Alpine, Red Hat, SUSE, the BSDs and macOS. */
-const SYSTEM_CAS = [
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
-  "/etc/ssl/ca-bundle.pem",
-  "/etc/ssl/cert.pem",
-];
-
-/**
- * The system's CAs by the name of their file. The worker could not find them by itself in all releases of Deno, and
- * without any it has to send by `fetch`, which takes 150 MB more for files of 64 MB (fetched.ts).
- */
-function systemCas({ readFile }: Machine): string | undefined {
-  return SYSTEM_CAS.find((path) => {
-    try {
-      return readFile(path).includes("-----BEGIN CERTIFICATE-----");
-    } catch {
-      return false;
-    }
-  });
-}
-
 type Env = (name: string) => string | undefined;
 
-function findKeys(s3: Keys, env: Env, profile: Profile | undefined, isNamed: boolean): void {
-  const take = (id?: string, secret?: string, token?: string) => {
-    if (id === undefined || secret === undefined) return false;
-    Object.assign(s3, { access_key_id: id, secret_access_key: secret }, token && { session_token: token });
-    return true;
-  };
-  const ofProfile = () =>
-    take(profile?.aws_access_key_id, profile?.aws_secret_access_key, profile?.aws_session_token);
-  if (isNamed && ofProfile()) return;
-  if (take(env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"), env("AWS_SESSION_TOKEN"))) return;
-  if (env("AWS_WEB_IDENTITY_TOKEN_FILE") && (s3.role_arn ?? env("AWS_ROLE_ARN"))) {
-    s3.identity = "web_identity";
-  } else if (ofProfile()) return;
-  else if (env("AWS_CONTAINER_CREDENTIALS_FULL_URI") ?? env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")) {
-    s3.identity = "container";
-  }
+/** The first that has any, in the order of AWS's programs; a profile that the keys of `s3` name goes first. */
+function findKeys(
+  s3: Keys,
+  env: Env,
+  ofVariables: FoundKeys | undefined,
+  ofProfile: FoundKeys | undefined,
+  isNamed: boolean,
+): FoundKeys {
+  const hasToken = env("AWS_WEB_IDENTITY_TOKEN_FILE") && (s3.role_arn ?? env("AWS_ROLE_ARN"));
+  const ofToken = hasToken ? { keys: { identity: "web_identity" } } : undefined;
+  const hasAgent = env("AWS_CONTAINER_CREDENTIALS_FULL_URI") ?? env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+  const ofAgent = hasAgent ? { keys: { identity: "container" } } : undefined;
+  const inOrder = isNamed
+    ? [ofProfile, ofVariables, ofToken, ofAgent]
+    : [ofVariables, ofToken, ofProfile, ofAgent];
+  // One without keys is only told where nobody else has any.
+  return inOrder.find((found) => found !== undefined && "keys" in found) ?? ofProfile ?? { keys: {} };
 }
 
 /** "Container credential provider": the host of a relative address is the same for every task. */
-function completeIdentity(s3: Keys, env: Env, machine: Machine): void {
+function completeIdentity(s3: Keys, env: Env, machine: Machine, profile: Profile | undefined): void {
   if (s3.identity === "web_identity") {
     fill(s3, "role_arn", env("AWS_ROLE_ARN"));
     fill(s3, "identity_token_path", env("AWS_WEB_IDENTITY_TOKEN_FILE"));
+  }
+  if (s3.role_arn !== undefined) {
+    fill(s3, "role_session_name", env("AWS_ROLE_SESSION_NAME"));
+    fill(s3, "sts_endpoint", env("AWS_ENDPOINT_URL_STS") ?? env("AWS_ENDPOINT_URL") ?? profile?.endpoint_url);
   }
   if (s3.identity !== "container") return;
   const relative = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");

@@ -25,9 +25,42 @@ region = us-west-2
 endpoint_url = https://s3.example
 [profile sso]
 sso_session = company
-[profile other]
+[profile role]
+role_arn = arn:aws:iam::1:role/x
+source_profile = temporary
+external_id = customer-7
+role_session_name = lake
+[profile of-environment]
+role_arn = arn:aws:iam::1:role/x
+credential_source = Environment
+[profile of-instance]
+role_arn = arn:aws:iam::1:role/x
+credential_source = Ec2InstanceMetadata
+[profile of-token]
+role_arn = arn:aws:iam::1:role/x
+web_identity_token_file = /var/token
+[profile of-itself]
+role_arn = arn:aws:iam::1:role/x
+source_profile = of-itself
+aws_access_key_id = OWNKEY
+aws_secret_access_key = own-secret
+[profile of-role]
+role_arn = arn:aws:iam::1:role/y
+source_profile = role
+[profile of-sso]
+role_arn = arn:aws:iam::1:role/x
+source_profile = sso
+[profile of-nobody]
+role_arn = arn:aws:iam::1:role/x
+[profile of-missing]
+role_arn = arn:aws:iam::1:role/x
+source_profile = none
+[profile with-code]
 role_arn = arn:aws:iam::1:role/x
 source_profile = default
+mfa_serial = arn:aws:iam::1:mfa/me
+[profile program]
+credential_process = /usr/bin/keys
 `,
 };
 
@@ -80,14 +113,62 @@ Deno.test("keys: the configuration, then variables, then the profile; one that i
   assert.deepEqual(completed({ anonymous: true }, ENV).s3, { anonymous: true, region: "sa-east-1" });
 });
 
+Deno.test("a profile's role is taken with the keys of another, of variables, of the machine or for a token", () => {
+  const role = { role_arn: "arn:aws:iam::1:role/x" };
+  const found = (profile: string, env: Record<string, string> = {}) => {
+    const { s3: { profile: _named, ...s3 }, problems } = completed({ profile }, { AWS_REGION: "r", ...env });
+    assert.deepEqual(problems, [], profile);
+    return s3;
+  };
+  const keys = { access_key_id: "ENVKEY", secret_access_key: "env-secret" };
+  assert.deepEqual(found("role"), {
+    ...{
+      region: "r",
+      access_key_id: "TEMPKEY",
+      secret_access_key: "temp+secret/=",
+      session_token: "temp-token==",
+    },
+    ...{ ...role, role_external_id: "customer-7", role_session_name: "lake" },
+  });
+  assert.deepEqual(found("of-environment", ENV), { region: "sa-east-1", ...keys, ...role });
+  assert.deepEqual(found("of-instance"), { region: "r", identity: "instance", ...role });
+  assert.deepEqual(found("of-token"), {
+    ...{ region: "r", identity: "web_identity", identity_token_path: "/var/token" },
+    ...role,
+  });
+  assert.deepEqual(found("of-itself"), {
+    ...{ region: "r", access_key_id: "OWNKEY", secret_access_key: "own-secret" },
+    ...role,
+  });
+  const more = { AWS_ROLE_SESSION_NAME: "me", AWS_ENDPOINT_URL_STS: "https://sts.example" };
+  const own = completed({ role_arn: "r" }, { ...ENV, ...more });
+  assert.deepEqual(own, {
+    s3: {
+      ...{ region: "sa-east-1", ...keys, role_arn: "r" },
+      ...{ role_session_name: "me", sts_endpoint: "https://sts.example" },
+    },
+    notes: [],
+    problems: [],
+  });
+});
+
 Deno.test("profiles without keys are refused with the reason, one that is missing with its name", () => {
-  const [sso] = completed({ profile: "sso" }).problems;
-  assert.match(sso.message, /^Profile "sso" has no keys: it logs in with a browser/);
-  const [other] = completed({ profile: "other" }).problems;
-  assert.match(
-    other.message,
-    /^Profile "other" has no keys: it takes a role with the keys of another profile/,
-  );
+  const reasons: Record<string, RegExp> = {
+    sso: /logs in with a browser/,
+    program: /starts a program for its keys/,
+    "of-role": /takes a role with those of "role", which is a role as well/,
+    "of-sso": /takes a role with those of "sso", which logs in with a browser/,
+    "of-nobody": /does not say with whose keys/,
+    "of-missing": /profile "none", which is missing/,
+    "of-environment": /the keys of Environment, where there are none/,
+    "with-code": /a code that somebody has to type/,
+  };
+  for (const [profile, reason] of Object.entries(reasons)) {
+    const [{ message }] = completed({ profile }).problems;
+    assert.ok(message.startsWith(`Profile "${profile}" has no keys: it `), message);
+    assert.match(message, reason);
+  }
+  assert.match(completed({ profile: "role", role_arn: "r" }).problems[0].message, /takes a role itself/);
   assert.match(completed({ profile: "none" }).problems[0].message, /no profile "none"/);
   assert.match(completed({}, { AWS_PROFILE: "none" }).notes[0], /no profile "none".*AWS_PROFILE/);
   assert.deepEqual(completed({ profile: "sso" }, ENV).problems, [], "variables have keys");
@@ -146,6 +227,12 @@ Deno.test("the worker may reach the bucket's host, who gives the keys, and nothi
       ["lake.s3.us-east-1.amazonaws.com:443", "sts.us-east-1.amazonaws.com:443"],
       ["/t"],
     ],
+    [
+      { ...keys, role_arn: "r" },
+      ["lake.s3.us-east-1.amazonaws.com:443", "sts.us-east-1.amazonaws.com:443"],
+      [],
+    ],
+    [{ ...keys, role_arn: "r", endpoint: "http://a:1", sts_endpoint: "http://a:1" }, ["a:1"], []],
   ];
   for (const [s3, net, read] of cases) {
     assert.deepEqual(rights(s3), read.length > 0 ? { net, read } : { net }, JSON.stringify(s3));
@@ -165,6 +252,7 @@ Deno.test("spellings of other tools mean the same, and what does not go together
     [{ bucket: undefined }, /A bucket is needed/],
     [{ bucket: "a/b" }, /no slashes/],
     [{ s3: { access_key_id: "k" } }, /belong together/],
+    [{ s3: { anonymous: true, role_arn: "r" } }, /can't take a role/],
     [{ s3: { sse: { type: "customer" } } }, /SSE-C/],
     [{ s3: { sse: { type: "s3", kms_key_id: "k" } } }, /belong to type kms/],
     [{ local: { root: "x" } }, /"local" belongs to provider local/],

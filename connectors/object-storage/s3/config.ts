@@ -60,7 +60,7 @@ export const s3Keys = z.strictObject({
     "Keys that are given to this machine, and renewed: by EC2's metadata service, by the agent of ECS and EKS, or for a token file. The last two are found by themselves",
   ),
   identity_url: z.url({ protocol: /^https?$/ }).optional().describe(
-    "Who gives the keys of `identity`. Without it EC2's address, AWS_CONTAINER_CREDENTIALS_…, or the region's STS",
+    "Who gives the keys of `identity`. Without it EC2's address, AWS_CONTAINER_CREDENTIALS_…, or STS",
   ),
   identity_token_path: z.string().min(1).optional().describe(
     "File with the token that is shown for them. Without it AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -69,8 +69,20 @@ export const s3Keys = z.strictObject({
     "That token itself. Without it AWS_CONTAINER_AUTHORIZATION_TOKEN",
   ).meta({ secret: true }),
   role_arn: z.string().min(1).optional().describe(
-    "With `web_identity`: the role to take. Without it AWS_ROLE_ARN",
+    "A role that the keys take, whose own keys STS gives and requests are signed with. Without it the profile's; with `web_identity` AWS_ROLE_ARN",
   ),
+  role_external_id: z.string().min(1).optional().describe(
+    "What the role's trust policy asks for as sts:ExternalId. Without it the profile's",
+  ),
+  role_session_name: z.string().regex(/^[\w+=,.@-]{2,64}$/, "2 to 64 letters, digits and _+=,.@-").default(
+    "rivven-connect",
+  ).describe(
+    "What the role's user is called in AWS's logs. Without it AWS_ROLE_SESSION_NAME or the profile's",
+  ),
+  sts_endpoint: z.url({ protocol: /^https?$/, error: "Write an http:// or https:// address" }).optional()
+    .describe(
+      "Address of STS, which gives the keys of `role_arn`. Without it AWS_ENDPOINT_URL_STS, or the region's",
+    ),
   force_path_style: z.boolean().optional().describe(
     "The bucket in the path (true) or in front of the host (false). Without it false on AWS, true elsewhere",
   ),
@@ -88,6 +100,9 @@ export const s3Keys = z.strictObject({
   ({ access_key_id, secret_access_key }) =>
     (access_key_id === undefined) === (secret_access_key === undefined),
   { message: "access_key_id and secret_access_key belong together" },
+).refine(
+  ({ role_arn, anonymous }) => role_arn === undefined || !anonymous,
+  { message: "Who is anonymous can't take a role: leave out role_arn or anonymous" },
 );
 
 export type S3Config = z.output<typeof s3Keys>;

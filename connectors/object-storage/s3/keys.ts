@@ -1,19 +1,16 @@
 /**
- * The keys that requests are signed with: those of the configuration, or those that are given to this machine, which
- * are fetched anew before they end. (AWS SDKs and Tools Reference Guide, "Credential providers".)
+ * The keys that requests are signed with: those of the configuration, or those that are given to this machine, or those
+ * of a role that these may take. What is given for a while is fetched anew before it ends.
  */
 import type { Clock } from "../../contract.ts";
 import { ConnectorError } from "../../../formats/data/errors.ts";
-import type { StoreHttp } from "../http.ts";
-import { identityUrl } from "./address.ts";
+import { nowMs, type StoreHttp } from "../http.ts";
+import { stsUrl } from "./address.ts";
 import type { S3Config } from "./config.ts";
-import { elementText } from "./xml.ts";
-
-export interface S3Keys {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
+import { identityKeys } from "./identity.ts";
+import type { GivenKeys } from "./key_service.ts";
+import type { S3Keys } from "./signature.ts";
+import { roleKeys } from "./sts.ts";
 
 export interface S3KeySource {
   /** Undefined: requests are not signed. */
@@ -24,20 +21,34 @@ export interface S3KeySource {
 
 /** @throws {ConnectorError} `auth_s3_no_keys` when the configuration has none */
 export function keySource(config: S3Config, clock: Clock, http: StoreHttp): S3KeySource {
-  const { anonymous, identity, access_key_id, secret_access_key, session_token } = config;
-  const fixed = (keys: S3Keys | undefined): S3KeySource => ({
-    current: () => Promise.resolve(keys),
-    renew: () => false,
-  });
-  if (anonymous) return fixed(undefined);
+  if (config.anonymous) return { current: () => Promise.resolve(undefined), renew: () => false };
+  const own = ownKeys(config, clock, http);
+  const { role_arn, identity } = config;
+  // A web identity has taken its role already.
+  if (role_arn === undefined || identity === "web_identity") return own;
+  const url = stsUrl(config);
+  return new RenewedKeys(
+    clock,
+    async () => await roleKeys({ ...config, role_arn }, url, await own.current(), nowMs({ clock }), http),
+    () => own.renew(),
+  );
+}
+
+interface OwnKeys extends S3KeySource {
+  current(): Promise<S3Keys>;
+}
+
+function ownKeys(config: S3Config, clock: Clock, http: StoreHttp): OwnKeys {
+  const { identity, access_key_id, secret_access_key, session_token } = config;
   if (access_key_id !== undefined) {
-    return fixed({
+    const keys: S3Keys = {
       accessKeyId: access_key_id,
       secretAccessKey: secret_access_key!,
       sessionToken: session_token,
-    });
+    };
+    return { current: () => Promise.resolve(keys), renew: () => false };
   }
-  if (identity !== undefined) return new GivenKeys(config, clock, http);
+  if (identity !== undefined) return new RenewedKeys(clock, () => identityKeys(config, http));
   throw new ConnectorError(
     "There are no keys for S3: neither in the configuration, nor in variables or a profile",
     {
@@ -49,33 +60,29 @@ export function keySource(config: S3Config, clock: Clock, http: StoreHttp): S3Ke
   );
 }
 
-interface Asking {
-  readonly method?: "GET" | "PUT" | "POST";
-  readonly headers?: Record<string, string>;
-  readonly body?: string;
-}
-
 /** Keys are fetched anew this long before they end. */
 const RENEW_EARLY_MS = 5 * 60_000;
+/** How long keys are used whose end nobody said. */
+const UNSAID_LIFE_MS = 15 * 60_000;
 
-class GivenKeys implements S3KeySource {
-  readonly #config: S3Config;
-  readonly #clock: Clock;
-  readonly #http: StoreHttp;
+class RenewedKeys implements OwnKeys {
+  readonly #context: { readonly clock: Clock };
+  readonly #fetch: () => Promise<GivenKeys>;
+  readonly #alsoRenew: () => void;
   #keys: S3Keys | undefined;
   #endMs = 0;
   #fetching: Promise<S3Keys> | undefined;
 
-  constructor(config: S3Config, clock: Clock, http: StoreHttp) {
-    this.#config = config;
-    this.#clock = clock;
-    this.#http = http;
+  constructor(clock: Clock, fetch: () => Promise<GivenKeys>, alsoRenew: () => void = () => {}) {
+    this.#context = { clock };
+    this.#fetch = fetch;
+    this.#alsoRenew = alsoRenew;
   }
 
   async current(): Promise<S3Keys> {
-    const leftMs = this.#endMs - this.#nowMs();
+    const leftMs = this.#endMs - nowMs(this.#context);
     if (this.#keys && leftMs > RENEW_EARLY_MS) return this.#keys;
-    this.#fetching ??= this.#fetch().finally(() => this.#fetching = undefined);
+    this.#fetching ??= this.#renewed().finally(() => this.#fetching = undefined);
     try {
       return await this.#fetching;
     } catch (error) {
@@ -87,118 +94,13 @@ class GivenKeys implements S3KeySource {
 
   renew(): boolean {
     this.#keys = undefined;
+    this.#alsoRenew();
     return true;
   }
 
-  #nowMs(): number {
-    return Number(this.#clock.nowMicros() / 1000n);
-  }
-
-  async #fetch(): Promise<S3Keys> {
-    const { identity } = this.#config;
-    const url = identityUrl(this.#config);
-    if (url === undefined) {
-      throw new ConnectorError("Cannot get keys for S3: nothing says where the agent of the container is", {
-        code: "auth_s3_identity",
-        hint: "Set s3.identity_url, or run it where AWS_CONTAINER_CREDENTIALS_FULL_URI is set",
-      });
-    }
-    const given = identity === "instance"
-      ? await this.#ofInstance(url)
-      : identity === "container"
-      ? JSON.parse(await this.#ask(url, { headers: this.#containerToken() }))
-      : await this.#ofToken(url);
-    const { AccessKeyId, SecretAccessKey, Token, Expiration } = given;
-    if (typeof AccessKeyId !== "string" || typeof SecretAccessKey !== "string") {
-      throw this.#refused(url, "no keys");
-    }
-    const endMs = Date.parse(String(Expiration));
-    this.#endMs = Number.isNaN(endMs) ? this.#nowMs() + 15 * 60_000 : endMs;
-    return this.#keys = {
-      accessKeyId: AccessKeyId,
-      secretAccessKey: SecretAccessKey,
-      ...(typeof Token === "string" ? { sessionToken: Token } : {}),
-    };
-  }
-
-  /** Amazon EC2 User Guide, "Use IMDSv2". */
-  async #ofInstance(url: URL) {
-    const at = (path: string) => new URL(path, url);
-    const token = await this.#ask(at("latest/api/token"), {
-      method: "PUT",
-      headers: { "X-aws-ec2-metadata-token-ttl-seconds": "300" },
-    });
-    const headers = { "X-aws-ec2-metadata-token": token };
-    const roles = at("latest/meta-data/iam/security-credentials/");
-    const role = (await this.#ask(roles, { headers })).trim().split("\n")[0];
-    return JSON.parse(await this.#ask(new URL(encodeURIComponent(role), roles), { headers }));
-  }
-
-  #containerToken(): Record<string, string> {
-    const { identity_token, identity_token_path } = this.#config;
-    const token = identity_token_path === undefined ? identity_token : this.#read(identity_token_path);
-    return token === undefined ? {} : { Authorization: token };
-  }
-
-  /** AWS STS API Reference, AssumeRoleWithWebIdentity. */
-  async #ofToken(url: URL) {
-    const { role_arn, identity_token_path } = this.#config;
-    if (role_arn === undefined || identity_token_path === undefined) {
-      throw new ConnectorError("Cannot get keys for S3: web_identity needs a role and a token file", {
-        code: "auth_s3_identity",
-        hint: "Set s3.role_arn and s3.identity_token_path, or AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE",
-      });
-    }
-    const body = new URLSearchParams({
-      Action: "AssumeRoleWithWebIdentity",
-      Version: "2011-06-15",
-      RoleArn: role_arn,
-      RoleSessionName: "rivven-connect",
-      WebIdentityToken: this.#read(identity_token_path),
-    });
-    const headers = { "content-type": "application/x-www-form-urlencoded" };
-    const xml = await this.#ask(url, { method: "POST", headers, body: body.toString() });
-    return {
-      AccessKeyId: elementText(xml, "AccessKeyId"),
-      SecretAccessKey: elementText(xml, "SecretAccessKey"),
-      Token: elementText(xml, "SessionToken"),
-      Expiration: elementText(xml, "Expiration"),
-    };
-  }
-
-  #read(path: string): string {
-    try {
-      return Deno.readTextFileSync(path).trim();
-    } catch (cause) {
-      if (cause instanceof Deno.errors.NotCapable) throw cause;
-      throw new ConnectorError(`Cannot get keys for S3: "${path}" can't be read`, {
-        code: "auth_s3_identity",
-        hint: "Give this user the right to read the token file",
-        retryable: true,
-        cause,
-      });
-    }
-  }
-
-  async #ask(url: URL, { method = "GET", headers = {}, body }: Asking): Promise<string> {
-    const bytes = body === undefined ? undefined : [new TextEncoder().encode(body)];
-    const result = await this.#http.attempt({ method, url: url.href, headers, body: bytes });
-    if (result.kind === "unknown") {
-      throw new ConnectorError(`Cannot get keys for S3 from ${url.origin}: ${result.reason}`, {
-        code: "connection_s3_identity",
-        hint: "Is this a machine of AWS, with a role? Otherwise give s3 keys",
-      });
-    }
-    const { status, text } = result.answer;
-    if (status !== 200) throw this.#refused(url, String(status));
-    return text;
-  }
-
-  #refused(url: URL, answer: string): ConnectorError {
-    return new ConnectorError(`Cannot get keys for S3 from ${url.origin}: it answered ${answer}`, {
-      code: "auth_s3_identity",
-      hint: "Check that this machine has a role, and the role's trust policy",
-      retryable: true,
-    });
+  async #renewed(): Promise<S3Keys> {
+    const { keys, endMs } = await this.#fetch();
+    this.#endMs = endMs ?? nowMs(this.#context) + UNSAID_LIFE_MS;
+    return this.#keys = keys;
   }
 }

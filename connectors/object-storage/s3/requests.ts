@@ -3,13 +3,12 @@
  * Version 4; "Error responses", "Best practices for errors".)
  */
 import { createHash } from "node:crypto";
-// In place of @aws-sdk/client-s3, which needs 25 MB and rights that a confined worker does not have, for six requests.
-import { AwsV4Signer } from "npm:aws4fetch@1.0.20";
 import { namePath } from "../address.ts";
 import { type HttpAnswer, type HttpRequest, nowMs, type StoreContext, type StoreHttp } from "../http.ts";
 import { bucketUrl } from "./address.ts";
 import type { S3Config } from "./config.ts";
 import type { S3KeySource } from "./keys.ts";
+import { Signer } from "./signature.ts";
 import { elementText } from "./xml.ts";
 
 export interface S3Request {
@@ -50,17 +49,16 @@ const EMPTY_HASH = createHash("sha256").digest("hex");
 export class S3Requests {
   /** Without a name at its end. */
   readonly url: URL;
-  readonly #region: string;
+  readonly #signer: Signer;
   readonly #http: StoreHttp;
   readonly #keys: S3KeySource;
   readonly #context: StoreContext;
-  readonly #signingKeys = new Map<string, ArrayBuffer>();
   /** The server's clock minus ours. */
   #skewMs = 0;
 
   constructor(config: S3Config, bucket: string, http: StoreHttp, keys: S3KeySource, context: StoreContext) {
     this.url = bucketUrl(config, bucket);
-    this.#region = config.region;
+    this.#signer = new Signer("s3", config.region);
     this.#http = http;
     this.#keys = keys;
     this.#context = context;
@@ -103,21 +101,8 @@ export class S3Requests {
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
     const own = { ...headers, ...hashesOf(body, method === "PUT" && !("uploadId" in query)) };
     const keys = await this.#keys.current();
-    if (!keys) return { method, url: url.href, headers: own, body };
-    const signer = new AwsV4Signer({
-      method,
-      url: url.href,
-      headers: own,
-      ...keys,
-      service: "s3",
-      region: this.#region,
-      cache: this.#signingKeys,
-      datetime: new Date(nowMs(this.#context) + this.#skewMs).toISOString().replace(/[:-]|\.\d{3}/g, ""),
-    });
-    const signed = await signer.sign();
-    // One key a day and region.
-    if (this.#signingKeys.size > 16) this.#signingKeys.clear();
-    return { method, url: signed.url.href, headers: Object.fromEntries(signed.headers), body };
+    const unsigned: HttpRequest = { method, url: url.href, headers: own, body };
+    return keys ? await this.#signer.signed(unsigned, keys, nowMs(this.#context) + this.#skewMs) : unsigned;
   }
 
   /** Goes by the server's clock where ours is off. False: that is not what was wrong. */
