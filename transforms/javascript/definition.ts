@@ -1,9 +1,8 @@
 /** What the `javascript` transform is: a function of the user's own, in a worker without any right. */
-import module from "node:module";
-import { parse } from "npm:es-module-lexer@3.0.5/js";
 import { z } from "zod";
 import { defineTransform, type TransformDefinition } from "../contract.ts";
 import example from "./example.gen.ts";
+import { codeProblem } from "./user_code.ts";
 
 const config = z.strictObject({
   language: z.enum(["javascript", "typescript"]).default("javascript").describe(
@@ -56,39 +55,10 @@ const definition: TransformDefinition<JavascriptConfig> = defineTransform<Javasc
     }
   },
   checkConfig: ({ language, code, file }) => {
-    const key = file === undefined ? "code" : "file";
-    try {
-      const foreign = foreignImport(language === "typescript" ? withoutTypes(code!) : code!);
-      if (foreign === undefined) return [];
-      const hint = "Put everything into one file; only node: modules can be imported";
-      return [{ key, message: `The code imports "${foreign}", which it has no right to`, hint }];
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return [{ key, message: `The code can't be read as ${language}: ${message}` }];
-    }
+    const problem = codeProblem(code!, language);
+    return problem === undefined ? [] : [{ key: file === undefined ? "code" : "file", ...problem }];
   },
   example,
 });
 
 export default definition;
-
-function withoutTypes(code: string): string {
-  // Missing in Deno before 2.9.
-  if (typeof module.stripTypeScriptTypes !== "function") {
-    throw new Error("this build can't; write JavaScript");
-  }
-  return module.stripTypeScriptTypes(code);
-}
-
-/**
- * The first import of anything but Deno's node: modules. Deno loads what a literal import names without asking for a
- * right, also a .json or .js file of this machine (seen with 2.9.6), so such code must never get into the worker. Imports
- * whose name is computed do ask there, and would be denied.
- */
-function foreignImport(code: string): string | undefined {
-  const [imports] = parse(code);
-  for (const one of imports) {
-    if (one.type === "import-meta") continue;
-    if (!one.specifier?.startsWith("node:")) return one.specifier ?? code.slice(one.start, one.end);
-  }
-}

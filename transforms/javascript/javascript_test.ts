@@ -185,6 +185,29 @@ Deno.test("code that imports anything but node: modules is refused, since Deno w
   ) assert.match(found(`${code}\nexport default () => null;`)[0], /which it has no right to/);
 });
 
+Deno.test("code that can't be read, or has no default export, is refused before anything starts", () => {
+  const found = (code: string, language = "javascript") =>
+    definition.checkConfig!(definition.config.parse({ code, language })).map(({ message }) => message).join();
+  const F = "\nexport default (r) => r;";
+  assert.match(
+    found("export default (r) => {\n  retrun r;\n}"),
+    /read as javascript: Unexpected identifier 'r'/,
+  );
+  assert.match(found(`import fs from "node:fs";\nconst x = ;${F}`), /Unexpected token ';'/);
+  assert.match(found("export default (r: any) => r;"), /Unexpected token ':'/);
+  assert.match(found("export default (r: any) => { retrun r }", "typescript"), /read as typescript/);
+  assert.match(found("export const change = (r) => r;"), /no default export/);
+  assert.match(found("module.exports = (r) => r;"), /no default export/);
+  const good = [
+    "export { f as default };\nfunction f(r) { return r }",
+    "const f = (a, b) => b, a = 1, b = 2;\nexport default (r) => f(f<a>(b), r);",
+    `import fs from "node:fs";\nimport { join } from "node:path";\nawait 1;${F}`,
+    `export const type = "a", as = \`export default\`;${F}`,
+    "export default class { static of = 1 }",
+  ];
+  for (const code of good) assert.equal(found(code), "", code);
+});
+
 Deno.test("columns are forgotten, unless the function keeps them", async () => {
   const code = "export default (record) => record;";
   const { transform } = await run(code, []);
