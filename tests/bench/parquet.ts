@@ -11,7 +11,7 @@ import type { Row } from "../../formats/data/value.ts";
 import { fileFormat } from "../../formats/files/formats.ts";
 import { Notation } from "../../transforms/_testing/notation.ts";
 import { ServerMissing } from "../servers/missing.ts";
-import { startPython } from "../servers/python.ts";
+import { PARQUET_READER, startPython } from "../servers/python.ts";
 import { type Bench, median } from "./measure.ts";
 
 const ORIGIN: Origin = { connector: "bench", name: "bench", version: "0.0.0" };
@@ -85,7 +85,7 @@ export const parquet: Bench = {
       });
     }
     try {
-      const { path, run } = await startPython(["pyarrow==26.0.1"]);
+      const { path, run } = await startPython(PARQUET_READER);
       for (const codec of CODECS) {
         const pieces = await writeOurs(data, codec, 1);
         const file = new Uint8Array(await new Blob(pieces).arrayBuffer());

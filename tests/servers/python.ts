@@ -20,6 +20,9 @@ export const AVRO_READER: readonly string[] = [
   "backports.zstd==1.8.0",
 ];
 
+/** The reader of Parquet that most others are measured by. */
+export const PARQUET_READER: readonly string[] = ["pyarrow==26.0.1"];
+
 /**
  * A Python that has the packages, such as `fastavro==1.12.2`. They are installed once, into a folder of the system's
  * temporary files that later runs use, too.
