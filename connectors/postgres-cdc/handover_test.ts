@@ -85,7 +85,7 @@ Deno.test("a slot that is lost while the snapshot is read ends it, and the error
   await waitUntil(async () => {
     const [row] = await pg.query("SELECT wal_status FROM pg_replication_slots");
     return row.wal_status === "lost" || undefined;
-  }, { what: "the slot to be lost", timeoutMs: 20_000 });
+  }, { what: "the slot to be lost", timeoutMs: 120_000 });
   const error = await reader.atLeast(50_000).then(() => undefined, (error) => error);
   assert(error instanceof ConnectorError, `${error}`);
   assert.equal(error.code, "state_slot_lost");
@@ -103,7 +103,7 @@ Deno.test("a slot that somebody is just making is waited for, and nothing before
   await waitUntil(async () => {
     const [row] = await pg.query("SELECT confirmed_flush_lsn AS lsn FROM pg_replication_slots");
     return (row !== undefined && row.lsn === null) || undefined;
-  }, { what: "a slot that has confirmed nothing", timeoutMs: 20_000 });
+  }, { what: "a slot that has confirmed nothing", timeoutMs: 120_000 });
   const context = testContext();
   await using reader = new Reader(configFor(pg), undefined, context);
   const first = reader.next();
@@ -112,7 +112,7 @@ Deno.test("a slot that somebody is just making is waited for, and nothing before
       Promise.resolve(
         context.messages.some((message) => /is in use by .*"administrator"/.test(message)) || undefined,
       ),
-    { what: "the warning", timeoutMs: 20_000 },
+    { what: "the warning", timeoutMs: 120_000 },
   );
   await open.query("COMMIT");
   await making;

@@ -27,7 +27,7 @@ async function readAll(reader: Reader): Promise<void> {
 async function said(reader: Reader, what: RegExp): Promise<string> {
   return await waitUntil(
     () => Promise.resolve(reader.context.messages.find((message) => what.test(message))),
-    { what: String(what), timeoutMs: 20_000 },
+    { what: String(what), timeoutMs: 120_000 },
   );
 }
 
@@ -124,7 +124,7 @@ for (const version of [18, 16] as const) {
     await waitUntil(
       async () =>
         (await standby.query("SELECT FROM pg_stat_replication WHERE state = 'streaming'"))[0] && true,
-      { what: "the stream", timeoutMs: 20_000 },
+      { what: "the stream", timeoutMs: 120_000 },
     );
     await primary.query("INSERT INTO t VALUES (2)");
     await pending;
@@ -166,7 +166,7 @@ Deno.test("max_wal_lag warns once while the sinks are behind, and says when they
     await pg.query("CHECKPOINT");
     return reader.context.messages.some((message) => /^info: The server keeps only/.test(message)) ||
       undefined;
-  }, { what: "less log", timeoutMs: 20_000 });
+  }, { what: "less log", timeoutMs: 120_000 });
   await reader[Symbol.asyncDispose]();
   await reading;
   assert.equal(reader.context.messages.filter((message) => /more than max_wal_lag/.test(message)).length, 1);

@@ -20,7 +20,7 @@ function hastyContext(): TestContext {
 
 async function said({ messages }: TestContext, what: RegExp): Promise<string> {
   const found = () => Promise.resolve(messages.find((message) => what.test(message)));
-  return await waitUntil(found, { what: String(what), timeoutMs: 30_000 });
+  return await waitUntil(found, { what: String(what), timeoutMs: 120_000 });
 }
 
 async function failure(promise: Promise<unknown>): Promise<ConnectorError> {
@@ -97,7 +97,7 @@ Deno.test("values that are read for a row wait for a lock, while the slot is wat
   gauges.length = 0;
   await waitUntil(() => Promise.resolve(gauges.includes("slot_retained_bytes") || undefined), {
     what: "the slot to be looked at",
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
   });
   await client.query("COMMIT");
   await client.end();
@@ -165,7 +165,7 @@ Deno.test("a long statement, a lost answer and a server that stands still are to
   const sleeps = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
   await waitUntil(async () => (await pg.query(sleeps, [pid])).length > 0, {
     what: "the statement to run",
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
   });
   proxy.swallow();
   await pg.query("SELECT pg_terminate_backend($1)", [pid]);
@@ -173,7 +173,7 @@ Deno.test("a long statement, a lost answer and a server that stands still are to
   const isThere = "SELECT 1 FROM pg_stat_activity WHERE pid = $1";
   await waitUntil(async () => (await pg.query(isThere, [pid])).length === 0, {
     what: "the process to be gone",
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
   });
   await new Promise((resolve) => setTimeout(resolve, 200));
   proxy.pass();

@@ -27,9 +27,11 @@ async function until(
   holds: () => boolean | Promise<boolean>,
   instead: () => string | Promise<string> = () => "",
 ): Promise<void> {
-  const deadline = performance.now() + 90_000;
+  const deadline = performance.now() + 180_000;
   while (!await holds()) {
-    if (performance.now() > deadline) throw new Error(`It took longer than 90 s: ${what} ${await instead()}`);
+    if (performance.now() > deadline) {
+      throw new Error(`It took longer than three minutes: ${what} ${await instead()}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

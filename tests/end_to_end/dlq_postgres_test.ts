@@ -47,7 +47,7 @@ Deno.test("a row with a value of a type that has lost a field is kept aside, men
   };
   const runUntil = async (count: number) => {
     await using program = new Program(["run"], { cwd, env });
-    const late = performance.now() + 60_000;
+    const late = performance.now() + 120_000;
     while (read().length < count) {
       assert.ok(performance.now() < late, `${read().length} of ${count} rows:\n${program.stderr}`);
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { makeAuthority, tlsSettings } from "../servers/certificates.ts";
 import { requireServer } from "../servers/missing.ts";
 import { type Postgres, startPostgres } from "../servers/postgres.ts";
+import { waitUntil } from "../servers/process.ts";
 import { startRivvend } from "../servers/rivvend.ts";
 import { Program, runProgram, scratch } from "./program.ts";
 
@@ -49,7 +50,10 @@ Deno.test("postgres follows a database into files and goes on where it was, and 
   for (const expected of [[1, 2], [1, 2, 3]]) {
     await using program = new Program(args, { cwd: dir.path });
     await program.says("Streaming from");
-    while (read().length < expected.length) await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitUntil(() => Promise.resolve(read().length >= expected.length || undefined), {
+      what: "every row",
+      timeoutMs: 120_000,
+    });
     const { code, stderr } = await program.stop();
     assert.equal(code, 0, stderr);
     assert.deepEqual(read(), expected);

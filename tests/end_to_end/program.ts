@@ -10,6 +10,9 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** After which a program is ended that a test waits for in vain: its log then tells why. */
+const HANGS_MS = 300_000;
+
 export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly ended: Promise<Ended>;
@@ -28,11 +31,14 @@ export class Program implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    // Not by SIGKILL, for which tests of crashes wait.
+    const hangs = setTimeout(() => this.kill("SIGABRT"), HANGS_MS);
     const reading = Promise.all([
       this.#read(this.#child.stdout, (text) => this.#stdout += text),
       this.#read(this.#child.stderr, (text) => this.#stderr += text),
     ]);
     this.ended = Promise.all([this.#child.status, reading]).then(([{ code, signal }]) => {
+      clearTimeout(hangs);
       this.#isOver = true;
       for (const wake of this.#waiters) wake();
       return { code, signal, stdout: this.#stdout, stderr: this.#stderr };
@@ -47,13 +53,15 @@ export class Program implements AsyncDisposable {
     return this.#stderr;
   }
 
-  /** Resolves when the log, or what it prints, holds the text; fails when the program ends before, or after a minute. */
+  /** Resolves when the log, or what it prints, holds the text; fails when the program ends before, or after two minutes. */
   async says(text: string): Promise<void> {
     const holds = () => this.#stderr.includes(text) || this.#stdout.includes(text);
-    const late = AbortSignal.timeout(60_000);
+    const late = AbortSignal.timeout(120_000);
     while (!holds()) {
       if (this.#isOver) throw new Error(`The program ended without saying "${text}":\n${this.#stderr}`);
-      if (late.aborted) throw new Error(`The program has not said "${text}" in a minute:\n${this.#stderr}`);
+      if (late.aborted) {
+        throw new Error(`The program has not said "${text}" in two minutes:\n${this.#stderr}`);
+      }
       const heard = Promise.withResolvers<void>();
       this.#waiters.add(heard.resolve);
       late.addEventListener("abort", () => heard.resolve(), { once: true });

@@ -14,9 +14,9 @@ interface Line {
   readonly after: Readonly<Record<string, unknown>> | null;
 }
 
-/** The lines of a file as soon as there are so many; fails after a minute. */
+/** The lines of a file as soon as there are so many; fails after two minutes. */
 async function linesOf(path: string, count: number): Promise<string[]> {
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + 120_000;
   for (;;) {
     let text = "";
     try {
@@ -106,7 +106,7 @@ pipelines:
       const isCommitted = "SELECT FROM pg_replication_slots WHERE confirmed_flush_lsn >= $1::pg_lsn";
       await waitUntil(async () => (await db.query(isCommitted, [lsn])).rows.length > 0, {
         what: "the position to be acknowledged",
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
       program.kill("SIGKILL");
       await program.ended;

@@ -5,9 +5,9 @@ import { Program, scratch } from "./program.ts";
 
 const BIG = 9007199254740993n;
 
-/** The lines of a file as soon as there are so many; fails after a minute and a half. */
+/** The lines of a file as soon as there are so many; fails after three minutes. */
 async function linesOf(program: Program, path: string, count: number): Promise<string[]> {
-  const deadline = performance.now() + 90_000;
+  const deadline = performance.now() + 180_000;
   for (;;) {
     let text = "";
     try {

@@ -238,7 +238,7 @@ Deno.test("README of 0.0.8, Quick Start and Datagen: run as they stand, into a r
     return sum;
   };
   const until = async (topic: string, count: number) => {
-    const deadline = performance.now() + 60_000;
+    const deadline = performance.now() + 120_000;
     while (await latest(topic) < count) {
       assert.ok(
         performance.now() < deadline,

@@ -51,7 +51,7 @@ Deno.test("killed at every step of a commit while files grow and are rotated, ev
   Deno.writeTextFileSync(log, lines(10), { append: true });
   await using program = new Program(["run"], { cwd: dir.path });
   const written = () => Deno.readTextFileSync(`${dir.path}/out/all.jsonl`).split("\n").slice(0, -1);
-  const late = performance.now() + 60_000;
+  const late = performance.now() + 120_000;
   while (written().length < count) {
     assert.ok(performance.now() < late, `${written().length} of ${count}:\n${program.stderr}`);
     await new Promise((resolve) => setTimeout(resolve, 50));

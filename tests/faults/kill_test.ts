@@ -126,10 +126,10 @@ function lines(path: string): string[] {
 async function until(holds: () => boolean, program: Program): Promise<void> {
   let ended: string | undefined;
   program.ended.then(({ stderr }) => ended = stderr);
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + 120_000;
   while (!holds()) {
     if (ended !== undefined) throw new Error(`The program ended:\n${ended}`);
-    if (performance.now() > deadline) throw new Error(`It takes longer than a minute:\n${program.stderr}`);
+    if (performance.now() > deadline) throw new Error(`It takes longer than two minutes:\n${program.stderr}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -82,7 +82,7 @@ Deno.test("killed at every named point and at random, under live writes, a topic
   }
   await pg.query("INSERT INTO accounts VALUES (999999, 0, 'the last row')");
   await using program = new Program(["run"], { cwd, env });
-  const deadline = performance.now() + 90_000;
+  const deadline = performance.now() + 180_000;
   while (!(await messages(broker)).some(({ value }) => value.includes("the last row"))) {
     assert.ok(performance.now() < deadline, `The last row has not come:\n${program.stderr}`);
     await new Promise((resolve) => setTimeout(resolve, 300));

@@ -61,7 +61,7 @@ async function scene(play: (scene: Scene) => Promise<void>): Promise<void> {
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  await waitUntil(() => Promise.resolve(holds() || undefined), { what, timeoutMs: 60_000 });
+  await waitUntil(() => Promise.resolve(holds() || undefined), { what, timeoutMs: 120_000 });
 }
 
 async function holder(pg: Postgres): Promise<number> {
@@ -113,7 +113,7 @@ Deno.test("a program that is stopped for longer than wal_sender_timeout writes n
     // It says so before it does.
     const pid = await waitUntil(async () => await holder(pg) || undefined, {
       what: "the first program to have the slot",
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
     });
     await using second = start("second", pg.port);
     await second.says("in use by process");
@@ -121,7 +121,7 @@ Deno.test("a program that is stopped for longer than wal_sender_timeout writes n
     try {
       await waitUntil(async () => ![pid, NaN, 0].includes(await holder(pg)) || undefined, {
         what: "the second program to have the slot",
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
       await pg.query("INSERT INTO items VALUES (2)");
       await until("a change", () => ids("second").includes(2));
@@ -139,7 +139,7 @@ Deno.test("a program whose holder of the slot is killed takes over at once", asy
     await until("the first program to read", () => ids("first").includes(1));
     await waitUntil(async () => await holder(pg) || undefined, {
       what: "the first program to have the slot",
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
     });
     await using second = start("second", pg.port);
     await second.says("in use by process");

@@ -69,10 +69,12 @@ Deno.test("at no moment has the slot confirmed more than the state directory hol
   let id = 20_000;
   for (let round = 0; round < 4; round++) {
     await using program = new Program(["run", "-c", "file.yaml"], { cwd: dir.path, env });
-    // The first is killed in the snapshot or soon behind it.
     if (round > 0) await program.says("Streaming from");
-    const endMs = performance.now() + 2500;
-    while (performance.now() < endMs) {
+    const lateMs = performance.now() + 120_000;
+    const [seen, moved] = [samples, advances];
+    // The first is killed when it has just made its slot, most often in the snapshot.
+    while (round === 0 ? samples < seen + 5 : samples < seen + 15 || advances < moved + 3) {
+      assert(performance.now() < lateMs, `${samples} samples, ${advances} advances:\n${program.stderr}`);
       await pg.query("INSERT INTO items SELECT generate_series($1::int, $2::int)", [id + 1, id += 50]);
       await sample();
     }
@@ -80,6 +82,4 @@ Deno.test("at no moment has the slot confirmed more than the state directory hol
     await program.ended;
     await sample();
   }
-  assert(samples > 50, `${samples} samples`);
-  assert(advances > 3, `The slot has advanced ${advances} times`);
 });

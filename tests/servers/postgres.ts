@@ -184,7 +184,7 @@ export class Postgres implements AsyncDisposable {
       await waitUntil(async () => {
         if (exitCode !== undefined) throw new Error(`it ended with exit code ${exitCode}`);
         return await this.#answers();
-      }, { what: "an answer", timeoutMs: 60_000 });
+      }, { what: "an answer", timeoutMs: 120_000 });
     } catch (cause) {
       await this.stop("immediate");
       throw new Error(
@@ -197,7 +197,7 @@ export class Postgres implements AsyncDisposable {
 
   async #answers(): Promise<true | undefined> {
     try {
-      const client = await this.connect({ connectionTimeoutMillis: 10_000 });
+      const client = await this.connect({ connectionTimeoutMillis: 30_000 });
       await client.end();
       return true;
     } catch (error) {
@@ -227,7 +227,7 @@ export class Postgres implements AsyncDisposable {
       for (const child of children) {
         await waitUntil(async () => await isRunning(child) ? undefined : true, {
           what: `the end of process ${child}`,
-          timeoutMs: 10_000,
+          timeoutMs: 60_000,
           everyMs: 5,
         });
       }

@@ -79,7 +79,7 @@ export async function caughtUp(standby: Postgres, primary: Postgres): Promise<vo
   await waitUntil(async () => {
     const [{ done }] = await standby.query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS done", [lsn]);
     return done === "t" ? true : undefined;
-  }, { what: "the standby to catch up", timeoutMs: 30_000 });
+  }, { what: "the standby to catch up", timeoutMs: 120_000 });
 }
 
 /**
@@ -93,7 +93,7 @@ export async function slotTakenOver(standby: Postgres, slot: string): Promise<vo
       [slot],
     );
     return found.length > 0 ? true : undefined;
-  }, { what: `slot "${slot}" on the standby`, timeoutMs: 60_000 });
+  }, { what: `slot "${slot}" on the standby`, timeoutMs: 120_000 });
 }
 
 /** Cuts the standby off, so that it lacks what the primary writes from now on, and lets the primary not wait for it. */
@@ -102,7 +102,7 @@ export async function stopFollowing(standby: Postgres, primary: Postgres): Promi
   await standby.query("SELECT pg_reload_conf()");
   await waitUntil(
     async () => (await standby.query("SELECT FROM pg_stat_wal_receiver")).length === 0 ? true : undefined,
-    { what: "the end of the standby's receiver", timeoutMs: 30_000 },
+    { what: "the end of the standby's receiver", timeoutMs: 120_000 },
   );
   await primary.query("ALTER SYSTEM RESET synchronized_standby_slots");
   await primary.query("SELECT pg_reload_conf()");
@@ -114,5 +114,5 @@ export async function promote(standby: Postgres): Promise<void> {
   await waitUntil(async () => {
     const [{ recovering }] = await standby.query("SELECT pg_is_in_recovery() AS recovering");
     return recovering === "f" ? true : undefined;
-  }, { what: "the standby's promotion", timeoutMs: 60_000 });
+  }, { what: "the standby's promotion", timeoutMs: 120_000 });
 }

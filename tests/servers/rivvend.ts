@@ -106,7 +106,7 @@ export class Rivvend implements AsyncDisposable {
         throw new Error(`rivvend ended with exit code ${ended}:\n${await logTail(log)}`);
       }
       return await this.#answers();
-    }, { what: "rivvend to answer", timeoutMs: 30_000 });
+    }, { what: "rivvend to answer", timeoutMs: 120_000 });
   }
 
   /** Whether it is this broker that answers: with its port taken it would go on without a word. */

@@ -100,7 +100,7 @@ export class Versitygw implements AsyncDisposable {
         throw new Error(`versitygw ended with exit code ${ended}:\n${await logTail(log)}`);
       }
       return await isListening(this.port);
-    }, { what: "versitygw to answer", timeoutMs: 60_000 });
+    }, { what: "versitygw to answer", timeoutMs: 120_000 });
   }
 
   /** The names of all objects, sorted, and their bytes, read from the disk past the server. */
