@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parquetMetadata, parquetReadObjects } from "npm:hyparquet@1.31.5";
+import { readOffsetIndex } from "npm:hyparquet@1.31.5/src/indexes.js";
 import { DEFAULT_PARSERS } from "npm:hyparquet@1.31.5/src/convert.js";
 import { compressors } from "npm:hyparquet-compressors@1.1.2";
 import { fakeBatch, fakeRecord, fakeStream, ORDERS } from "../../tests/fakes/records.ts";
@@ -444,6 +445,75 @@ Deno.test("statistics are those of the values, shortened for long texts; without
   }
   const without = await write(columns, rows, { enableStatistics: false });
   assert.ok(of(without.files[0]).every((statistics) => statistics === undefined));
+});
+
+Deno.test("the smallest and the largest value are right in the order of every type", async () => {
+  const uuid = (first: string) => `${first}0000000-0000-4000-8000-000000000000`;
+  const ordered: readonly (readonly [ColumnType, readonly [Value, Value, Value]])[] = [
+    [{ kind: "boolean" }, [false, true, true]],
+    [INT32, [-70000, 0, 70000]],
+    [{ kind: "int64" }, [-(2n ** 40n) - 1n, -(2n ** 40n), 5n]],
+    [{ kind: "uint64" }, [5n, 2n ** 63n - 1n, 2n ** 63n + 5n]],
+    [{ kind: "float32" }, [-0.5, -0.25, 0.25]],
+    [{ kind: "float64" }, [-1e300, -0.5, 1e-300]],
+    [decimal(9, 2), ["-12.50", "-1.00", "3.25"]],
+    [decimal(18, 2), ["-99999999999.50", "-1.00", "99999999999.25"]],
+    [decimal(30, 2), ["-99999999999999999999.50", "-1.00", "99999999999999999999.25"]],
+    [{ kind: "date" }, ["1960-01-31", "1969-12-31", "2026-01-31"]],
+    [stamp(6), ["1960-01-31T00:00:00.000001", "1969-12-31T00:00:00", "2026-01-31T00:00:00"]],
+    [{ kind: "string" }, ["a", "ab", "é"]],
+    [{ kind: "uuid" }, [uuid("0"), uuid("7"), uuid("f")]],
+  ];
+  const columns = Object.fromEntries(ordered.map(([type], i) => [`c${i}`, type]));
+  const row = (at: number) => Object.fromEntries(ordered.map(([, values], i) => [`c${i}`, values[at]]));
+  using duckdb = await DuckDb.open();
+  // In another order, and each often enough for a dictionary.
+  for (const rows of [[1, 2, 0].map(row), Array.from({ length: 300 }, (_, i) => row((i + 1) % 3))]) {
+    const { files } = await write(columns, rows);
+    const path = await Deno.makeTempFile({ suffix: ".parquet" });
+    try {
+      await Deno.writeFile(path, files[0]);
+      for (const [i, [type]] of ordered.entries()) {
+        const { rows: [found] } = await duckdb.query(
+          `select stats_min_value = min(c${i})::varchar as min, stats_max_value = max(c${i})::varchar as max ` +
+            `from '${path}', parquet_metadata('${path}') where path_in_schema = 'c${i}' ` +
+            `group by stats_min_value, stats_max_value`,
+        );
+        assert.deepEqual(found, { min: true, max: true }, JSON.stringify(type));
+      }
+    } finally {
+      await Deno.remove(path);
+    }
+  }
+});
+
+Deno.test("values that come many times stand in a dictionary, and those that do not in pages of the size", async () => {
+  const columns: Record<string, ColumnType> = {
+    few: { kind: "string" },
+    zeros: { kind: "float64" },
+    number: INT32,
+    long: { kind: "string" },
+    large: { kind: "string" },
+  };
+  const rows = Array.from({ length: 1000 }, (_, i) => ({
+    few: i % 5 === 0 ? null : `text ${i % 3}`,
+    zeros: i % 2 === 0 ? 0 : -0,
+    number: i,
+    long: `text ${i}`,
+    large: `${i % 3}`.repeat(300),
+  }));
+  const sizes = { dataPageSize: 1000, dictionaryPageSize: 500 };
+  const { files } = await write(columns, rows, { ...sizes, compression: "none" });
+  const chunks = parquetMetadata(files[0].buffer).row_groups[0].columns;
+  const encodings = chunks.map(({ meta_data }) => meta_data!.encodings.at(-1));
+  assert.deepEqual(encodings, ["RLE_DICTIONARY", "RLE_DICTIONARY", "PLAIN", "PLAIN", "PLAIN"]);
+  // Of each number four bytes.
+  const { offset_index_offset: index, offset_index_length: length } = chunks[2];
+  const view = new DataView(files[0].buffer, Number(index), length);
+  assert.equal(readOffsetIndex({ view, offset: 0 }).page_locations.length, 5);
+  const read = await parquetReadObjects({ file: files[0].buffer, rowStart: 245, rowEnd: 255 });
+  assert.deepEqual(read, rows.slice(245, 255));
+  assert.ok(read.every(({ zeros }, i) => Object.is(zeros, rows[245 + i].zeros)));
 });
 
 Deno.test("the same rows give the same bytes, whatever batches they come in", async () => {
