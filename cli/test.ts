@@ -22,6 +22,8 @@ interface Result {
   readonly name: string;
   readonly line: number;
   readonly passed: boolean;
+  /** What came out is what is expected from now on. */
+  readonly updated: boolean;
   readonly differences: readonly string[];
 }
 
@@ -36,22 +38,28 @@ export async function run(args: Arguments, output: Output): Promise<number> {
     const updates = new Map<PipelineTest, Outcome>();
     for (const test of tests?.filter(({ name }) => wanted === undefined || name.includes(wanted)) ?? []) {
       const { found, outcome } = await runTest(test);
-      if (found.length > 0 && outcome) updates.set(test, outcome);
+      const updated = args.flag("update") && found.length > 0 && outcome !== undefined;
+      if (updated) updates.set(test, outcome);
       const result = {
         file,
         name: test.name,
         line: test.line,
         passed: found.length === 0,
+        updated,
         differences: found,
       };
       results.push(result);
       if (!output.json) show(result, test, output);
     }
-    if (args.flag("update") && updates.size > 0) update(file, updates, output);
+    if (updates.size > 0) update(file, updates, output);
   }
-  const failed = results.filter(({ passed }) => !passed).length;
-  if (output.json) output.printJson({ passed: results.length - failed, failed, unreadable, tests: results });
-  else if (results.length > 0) output.print(`\n${results.length - failed} passed, ${failed} failed`);
+  const passed = results.filter(({ passed }) => passed).length;
+  const updated = results.filter(({ updated }) => updated).length;
+  const failed = results.length - passed - updated;
+  if (output.json) output.printJson({ passed, failed, updated, unreadable, tests: results });
+  else if (results.length > 0) {
+    output.print(`\n${passed} passed, ${failed} failed${updated > 0 ? `, ${updated} updated` : ""}`);
+  }
   if (unreadable > 0) return EXIT.usage;
   if (results.length === 0) {
     throw new ConnectorError(
@@ -62,7 +70,7 @@ export async function run(args: Arguments, output: Output): Promise<number> {
       },
     );
   }
-  return failed > 0 && !args.flag("update") ? EXIT.failed : EXIT.ok;
+  return failed > 0 ? EXIT.failed : EXIT.ok;
 }
 
 /** Files as named, and those called *.test.yaml in folders. */
@@ -159,13 +167,14 @@ async function runTest(test: PipelineTest): Promise<{ found: readonly string[]; 
 }
 
 function show(
-  { file, name, line, passed, differences }: Result,
+  { file, name, line, passed, updated, differences }: Result,
   { given }: PipelineTest,
   output: Output,
 ): void {
   const { style } = output;
   const where = style.dim(`${file}:${line}`);
-  output.print(`${passed ? style.green("✓") : style.red("✗")} ${name}  ${where}`);
+  const sign = passed ? style.green("✓") : updated ? style.yellow("~") : style.red("✗");
+  output.print(`${sign} ${name}  ${where}`);
   for (const difference of differences) output.print(`    ${difference}`);
   if (!passed && given.length === 0) output.print("    no records were given");
 }
@@ -183,5 +192,6 @@ function update(file: string, outcomes: ReadonlyMap<PipelineTest, Outcome>, outp
     else document.deleteIn([...path, "rejected"]);
   }
   Deno.writeTextFileSync(file, document.toString({ lineWidth: 110 }));
-  output.say(`Wrote what came out into ${basename(file)}: ${outcomes.size} tests`);
+  const count = outcomes.size === 1 ? "one test" : `${outcomes.size} tests`;
+  output.say(`Wrote what came out into ${basename(file)}: ${count}`);
 }

@@ -48,3 +48,28 @@ rejected: [{ index: 1, code: schema }]
     'rejected: expected {"index":1,"code":"schema"}, found []',
   ]);
 });
+
+Deno.test("of an encrypted value all is compared but its text, which differs each time", async () => {
+  const outcome = async (algorithm: string, place: string) => {
+    const { case: made, problems } = readCase(
+      `
+transforms: [{ type: encrypt_field, config: { fields: [ssn], algorithm: ${algorithm}, key: "${
+        "ab".repeat(32)
+      }" } }]
+columns: { t: { id: int64 key, ssn: string } }
+given: [{ stream: t, op: insert, after: { id: 1, ssn: "1" } }]
+expect:
+  - stream: t
+    after:
+      id: 1
+      ssn: { __encrypted: true, __v: 2, __key_id: default, __key_version: 1, __algorithm: ${algorithm}, __place: ${place}, __row: '{"id":1}', __value: AAAA }
+`,
+      { file: "case.yaml", definitions, env: () => undefined, readFile: () => "" },
+    );
+    assert.ok(made, problems.map(({ message }) => message).join());
+    return (await runCase(made)).map((line) => line.split(":")[1].trim());
+  };
+  assert.deepEqual(await outcome("aes-256-gcm", "..t.ssn"), []);
+  assert.deepEqual(await outcome("aes-256-gcm", "..t.iban"), ["after.ssn.__place"]);
+  assert.deepEqual(await outcome("deterministic", "..t.ssn"), ["after.ssn.__row", "after.ssn.__value"]);
+});

@@ -134,7 +134,9 @@ class TestReader {
   #checkKeys(map: object, path: Path, known: readonly string[]): void {
     for (const key of Object.keys(map)) {
       if (known.includes(key)) continue;
-      const hint = didYouMean(key, known) ?? `Known keys are ${known.join(", ")}`;
+      const hint = key === "pipeline"
+        ? "A test names its pipeline by flow: …; pipeline: at the top of the file names the pipeline file"
+        : didYouMean(key, known) ?? `Known keys are ${known.join(", ")}`;
       this.#report({ path: [...path, key], onKey: true, message: `Unknown key "${key}"`, hint });
     }
   }

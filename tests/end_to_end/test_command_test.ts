@@ -55,6 +55,7 @@ Deno.test("test runs a pipeline's tests, says what differs, and takes it as expe
 
   const updated = await runProgram(["test", "--update", "shop.test.yaml"], { cwd: dir.path });
   assert.equal(updated.code, 0, updated.stderr);
+  assert.match(updated.stdout, /~ small orders stay out[^]*\n1 passed, 0 failed, 1 updated\n/);
   const text = Deno.readTextFileSync(`${dir.path}/shop.test.yaml`);
   assert.match(text, /total_cents: 1250/);
   assert.match(text, /# the limit is ten/);
