@@ -13,6 +13,7 @@ import type { DataRecord } from "../../formats/data/record.ts";
 import { qualifiedName } from "../../formats/data/stream.ts";
 import type { Json, Row, Value } from "../../formats/data/value.ts";
 import { fakeSourceContext } from "../fakes/context.ts";
+import { assertPrompt } from "../fakes/promptly.ts";
 import { requireServer } from "../servers/missing.ts";
 import type { Environments, SourceEnvironment } from "./environment.ts";
 
@@ -136,41 +137,47 @@ function testIn(
 
   test("it stops within a second of being told, at once and after the first batch", async (origin) => {
     for (const batchesFirst of [0, 1]) {
-      await using source = await origin.open();
-      const stop = new AbortController();
-      const iterator = source.read(undefined, stop.signal)[Symbol.asyncIterator]();
-      for (let b = 0; b < batchesFirst; b++) await iterator.next();
-      const startMs = performance.now();
-      stop.abort();
-      while (!(await iterator.next()).done) {
-        assert.ok(performance.now() - startMs < 1000, "It goes on reading");
-      }
-      assert.ok(performance.now() - startMs < 1000, `${performance.now() - startMs} ms`);
+      await assertPrompt(async () => {
+        await using source = await origin.open();
+        const stop = new AbortController();
+        const iterator = source.read(undefined, stop.signal)[Symbol.asyncIterator]();
+        for (let b = 0; b < batchesFirst; b++) await iterator.next();
+        const startMs = performance.now();
+        stop.abort();
+        while (!(await iterator.next()).done) {
+          assert.ok(performance.now() - startMs < 60_000, "It goes on reading");
+        }
+        return performance.now() - startMs;
+      });
     }
   });
 
   test("it stops within a second while it waits", async (origin) => {
     const { isEndless, records } = origin.environment;
-    await using source = await origin.open();
-    const stop = new AbortController();
-    const iterator = source.read(undefined, stop.signal)[Symbol.asyncIterator]();
-    let count = 0;
-    while (count < records) {
-      const { value, done } = await iterator.next();
-      assert.ok(!done);
-      count += value.length;
-    }
-    // Batches without records may still come: only the position moved.
-    let startMs = Infinity;
-    if (isEndless) {
-      setTimeout(() => {
-        startMs = performance.now();
-        stop.abort();
-      }, 50);
-    }
-    while (!(await iterator.next()).done);
-    if (isEndless) assert.ok(performance.now() - startMs < 1000);
-    assert.ok((await iterator.next()).done, "Nothing comes after the end");
+    await assertPrompt(async () => {
+      await using source = await origin.open();
+      const stop = new AbortController();
+      const iterator = source.read(undefined, stop.signal)[Symbol.asyncIterator]();
+      let count = 0;
+      while (count < records) {
+        const { value, done } = await iterator.next();
+        assert.ok(!done);
+        count += value.length;
+      }
+      // Batches without records may still come: only the position moved.
+      let startMs: number | undefined;
+      if (isEndless) {
+        setTimeout(() => {
+          startMs = performance.now();
+          stop.abort();
+        }, 50);
+      }
+      while (!(await iterator.next()).done);
+      const tookMs = startMs === undefined ? 0 : performance.now() - startMs;
+      assert.equal(startMs !== undefined, isEndless ?? false, "It ends by itself");
+      assert.ok((await iterator.next()).done, "Nothing comes after the end");
+      return tookMs;
+    });
   });
 
   test("check() finds nothing wrong", async (origin) => {
