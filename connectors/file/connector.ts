@@ -6,11 +6,12 @@ import { OPERATIONS } from "../../formats/data/record.ts";
 import { type CompletedConfig, type ConnectorDefinition, defineConnector } from "../contract.ts";
 import example from "./example.gen.ts";
 import { COMPRESSIONS } from "../../formats/files/formats.ts";
-import { baseFolder, PLACEHOLDERS, templateProblem } from "./path_template.ts";
+import { STREAM_PLACEHOLDERS } from "../_files/placeholders.ts";
+import { baseFolder, templateProblem } from "./path_template.ts";
 import { FORMATS } from "./source_kind.ts";
 import { parseSourcePath, sourcePathProblem } from "./source_path.ts";
 
-const placeholders = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`).join(" ");
+const placeholders = Object.keys(STREAM_PLACEHOLDERS).map((name) => `{${name}}`).join(" ");
 
 /** Keys of one side, which would do nothing on the other. */
 const SINK_KEYS = ["rotation"];

@@ -2,28 +2,18 @@
  * `./out/{namespace}.{stream}/{yyyy}-{MM}-{dd}.jsonl` → the file of a record. Whatever a table is called, the file
  * lies below the folder that stands before the first placeholder: the only one the sink has rights to.
  */
-import { createHash } from "node:crypto";
 import { posix } from "node:path";
-import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import type { Stream } from "../../formats/data/stream.ts";
+import {
+  DATE_PLACEHOLDERS,
+  dateParts,
+  percent,
+  placeholderProblem,
+  shortened,
+  STREAM_PLACEHOLDERS,
+  streamName,
+} from "../_files/placeholders.ts";
 
-/** What a placeholder stands for. Dates are UTC. */
-export const PLACEHOLDERS: Readonly<Record<string, string>> = {
-  database: "the database",
-  namespace: "the schema; MySQL: the database",
-  schema: "the same as {namespace}",
-  stream: "the table, topic or queue",
-  table: "the same as {stream}",
-  topic: "the topic that routing decided on, otherwise namespace.stream",
-  pipeline: "the pipeline's name",
-  yyyy: "year of the change",
-  MM: "month of the change, 01 to 12",
-  dd: "day of the change, 01 to 31",
-  HH: "hour of the change, 00 to 23",
-};
-
-const DATE_PARTS = ["yyyy", "MM", "dd", "HH"];
-const MICROS_PER_HOUR = 3_600_000_000n;
-const MS_PER_HOUR = 3_600_000;
 /** Most bytes of one name in a path: a file name may have 255 (POSIX NAME_MAX), of several names. */
 const MAX_NAME_BYTES = 80;
 
@@ -46,14 +36,8 @@ export function templateProblem(template: string): string | undefined {
   const base = baseFolder(template);
   if (base === "/") return `"${template}" lies right below "/": give the files a folder of their own`;
   if (template.endsWith("/")) return `"${template}" names a folder: add a file name, such as {stream}.jsonl`;
-  for (const [, name] of template.matchAll(/\{([^{}]*)\}/g)) {
-    if (!(name in PLACEHOLDERS)) {
-      return `There is no placeholder "{${name}}": use ${
-        Object.keys(PLACEHOLDERS).map((known) => `{${known}}`).join(", ")
-      }`;
-    }
-  }
-  if (/[{}]/.test(template.replace(/\{[^{}]*\}/g, ""))) return `"${template}" has an unmatched brace`;
+  const problem = placeholderProblem(template, Object.keys(STREAM_PLACEHOLDERS));
+  if (problem) return problem;
   const brace = template.indexOf("{");
   if (brace >= 0 && template.slice(brace).split("/").includes("..")) {
     return `"${template}" has ".." behind a placeholder`;
@@ -82,7 +66,7 @@ export class PathTemplate {
     const names = this.#segments.filter(({ kind }) => kind === "name").map(({ value }) => value);
     this.#pipeline = pipeline;
     this.isConstant = names.every((name) => name === "pipeline");
-    this.hasDate = names.some((name) => DATE_PARTS.includes(name));
+    this.hasDate = names.some((name) => DATE_PLACEHOLDERS.includes(name));
   }
 
   /** The path of a record of `stream` whose change was in `hour` (`hourOf`; any number where `hasDate` is false). */
@@ -91,42 +75,13 @@ export class PathTemplate {
     if (known?.hour === hour) return known.path;
     const date = this.hasDate ? dateParts(hour) : undefined;
     const path = this.#segments.map(({ kind, value }) =>
-      kind === "text" ? value : date?.[value] ?? safeName(this.#nameOf(value, stream))
+      kind === "text" ? value : date?.[value] ?? safeName(streamName(value, stream, this.#pipeline))
     ).join("");
     // Streams are replaced when a table changes; the old ones need not be kept.
     if (this.#paths.size >= 10_000) this.#paths.clear();
     this.#paths.set(stream, { hour, path });
     return path;
   }
-
-  #nameOf(placeholder: string, stream: Stream): string {
-    switch (placeholder) {
-      case "database":
-        return stream.database ?? "";
-      case "namespace":
-      case "schema":
-        return stream.namespace ?? "";
-      case "topic":
-        return stream.topic ?? qualifiedName(stream);
-      case "pipeline":
-        return this.#pipeline;
-      default:
-        return stream.name;
-    }
-  }
-}
-
-/** Hours since 1970 of a time in microseconds. */
-export function hourOf(timeMicros: bigint): number {
-  // Division rounds towards zero, which is the wrong hour before 1970.
-  const hour = Number(timeMicros / MICROS_PER_HOUR);
-  return timeMicros < 0n && BigInt(hour) * MICROS_PER_HOUR !== timeMicros ? hour - 1 : hour;
-}
-
-function dateParts(hour: number): Record<string, string> {
-  const text = new Date(hour * MS_PER_HOUR).toISOString();
-  const [, yyyy, MM, dd, HH] = /^([+-]?\d+)-(\d\d)-(\d\d)T(\d\d)/.exec(text)!;
-  return { yyyy, MM, dd, HH };
 }
 
 /**
@@ -139,13 +94,5 @@ export function safeName(name: string): string {
   let safe = name.replace(/[\x00-\x1f\x7f/\\:*?"<>|%{}]/g, percent).replace(/^[. ]|[. ]$/g, percent);
   // Lone surrogates have no UTF-8 of their own.
   safe = safe.toWellFormed();
-  const bytes = new TextEncoder().encode(safe);
-  if (bytes.length <= MAX_NAME_BYTES) return safe;
-  const hash = createHash("sha256").update(name).digest("hex").slice(0, 16);
-  const start = new TextDecoder().decode(bytes.subarray(0, MAX_NAME_BYTES - 18)).replace(/\uFFFD+$/, "");
-  return `${start}%~${hash}`;
-}
-
-function percent(char: string): string {
-  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+  return shortened(safe, name, MAX_NAME_BYTES);
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { fakeStream } from "../../tests/fakes/records.ts";
-import { baseFolder, hourOf, PathTemplate, safeName, templateProblem } from "./path_template.ts";
+import { hourOf } from "../_files/placeholders.ts";
+import { baseFolder, PathTemplate, safeName, templateProblem } from "./path_template.ts";
 
 const hour = hourOf(BigInt(Date.UTC(2026, 0, 31, 7, 59)) * 1000n);
 const at = (template: string, more = {}) =>

@@ -9,7 +9,8 @@ import type { Json } from "../../formats/data/value.ts";
 import { check } from "./check.ts";
 import type { FileConfig } from "./connector.ts";
 import { FileSet } from "./file_set.ts";
-import { hourOf, PathTemplate } from "./path_template.ts";
+import { hourOf } from "../_files/placeholders.ts";
+import { PathTemplate } from "./path_template.ts";
 
 /** Opens the sink: files are as the last commit left them when this resolves. */
 export async function openSink(config: FileConfig, context: SinkContext): Promise<Sink> {

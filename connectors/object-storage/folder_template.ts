@@ -5,24 +5,24 @@
 import type { Batch } from "../contract.ts";
 import { valueText } from "../../formats/data/json_value.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
-import { qualifiedName, type Stream } from "../../formats/data/stream.ts";
+import type { Stream } from "../../formats/data/stream.ts";
 import type { Row } from "../../formats/data/value.ts";
+import {
+  DATE_PLACEHOLDERS,
+  dateParts,
+  hourOf,
+  placeholderProblem,
+  STREAM_PLACEHOLDERS,
+  streamName,
+} from "../_files/placeholders.ts";
 import { safeName } from "./safe_name.ts";
 
-/** What a placeholder stands for. Dates are UTC. */
+const FIELD = "field:";
+
+/** What a placeholder stands for. */
 export const PLACEHOLDERS: Readonly<Record<string, string>> = {
-  database: "the database",
-  namespace: "the schema; MySQL: the database",
-  schema: "the same as {namespace}",
-  stream: "the table, topic or queue",
-  table: "the same as {stream}",
-  topic: "the topic that routing decided on, otherwise namespace.stream",
-  pipeline: "the pipeline's name",
-  yyyy: "year of the change",
-  MM: "month of the change, 01 to 12",
-  dd: "day of the change, 01 to 31",
-  HH: "hour of the change, 00 to 23",
-  "field:NAME": "the record's column NAME",
+  ...STREAM_PLACEHOLDERS,
+  [`${FIELD}NAME`]: "the record's column NAME",
 };
 
 /** The partitionings that have a name, and what they stand for. */
@@ -33,10 +33,6 @@ export const PARTITIONINGS: Readonly<Record<string, string>> = {
   hour: "year={yyyy}/month={MM}/day={dd}/hour={HH}",
 };
 
-const DATE_PARTS = ["yyyy", "MM", "dd", "HH"];
-const FIELD = "field:";
-const MICROS_PER_HOUR = 3_600_000_000n;
-const MS_PER_HOUR = 3_600_000;
 /** What Hive, Spark and DuckDB take for NULL in a folder's name. */
 const NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__";
 /** Streams and their folders that are remembered. */
@@ -46,13 +42,12 @@ type Segment = { readonly kind: "text" | "name" | "field"; readonly value: strin
 
 /** What is wrong with a template, in a sentence; undefined when it is right. */
 export function templateProblem(template: string): string | undefined {
-  for (const [, name] of template.matchAll(/\{([^{}]*)\}/g)) {
-    if (name.startsWith(FIELD) ? name.length === FIELD.length : !(name in PLACEHOLDERS)) {
-      const known = Object.keys(PLACEHOLDERS).map((one) => `{${one}}`).join(", ");
-      return `There is no placeholder "{${name}}": use ${known}`;
-    }
-  }
-  if (/[{}]/.test(template.replace(/\{[^{}]*\}/g, ""))) return `"${template}" has an unmatched brace`;
+  const problem = placeholderProblem(
+    template,
+    Object.keys(PLACEHOLDERS),
+    (name) => name.startsWith(FIELD) ? name.length > FIELD.length : Object.hasOwn(STREAM_PLACEHOLDERS, name),
+  );
+  if (problem) return problem;
   if (template.split("/").some((part) => part === "." || part === "..")) {
     return `"${template}" has a folder "." or ".."`;
   }
@@ -85,7 +80,7 @@ export class FolderTemplate {
     );
     const names = this.#segments.filter(({ kind }) => kind !== "text");
     this.isConstant = names.every(({ kind, value }) => kind === "name" && value === "pipeline");
-    this.#hasDate = names.some(({ kind, value }) => kind === "name" && DATE_PARTS.includes(value));
+    this.#hasDate = names.some(({ kind, value }) => kind === "name" && DATE_PLACEHOLDERS.includes(value));
     this.#hasFields = names.some(({ kind }) => kind === "field");
     this.#pipeline = pipeline;
   }
@@ -130,24 +125,8 @@ export class FolderTemplate {
         ? value
         : kind === "field"
         ? fieldText(record!, value)
-        : date?.[value] ?? safeName(this.#nameOf(value, stream))
+        : date?.[value] ?? safeName(streamName(value, stream, this.#pipeline))
     ).join("");
-  }
-
-  #nameOf(placeholder: string, stream: Stream | undefined): string {
-    switch (placeholder) {
-      case "pipeline":
-        return this.#pipeline;
-      case "database":
-        return stream?.database ?? "";
-      case "namespace":
-      case "schema":
-        return stream?.namespace ?? "";
-      case "topic":
-        return stream?.topic ?? qualifiedName(stream!);
-      default:
-        return stream?.name ?? "";
-    }
   }
 }
 
@@ -162,17 +141,4 @@ function fieldText({ after, before, key }: DataRecord, name: string): string {
     return safeName(typeof value === "object" ? valueText(value) : String(value));
   }
   return NULL_FOLDER;
-}
-
-/** Hours since 1970 of a time in microseconds. */
-function hourOf(timeMicros: bigint): number {
-  // Division rounds towards zero, which is the wrong hour before 1970.
-  const hour = Number(timeMicros / MICROS_PER_HOUR);
-  return timeMicros < 0n && BigInt(hour) * MICROS_PER_HOUR !== timeMicros ? hour - 1 : hour;
-}
-
-function dateParts(hour: number): Record<string, string> {
-  const text = new Date(hour * MS_PER_HOUR).toISOString();
-  const [, yyyy, MM, dd, HH] = /^([+-]?\d+)-(\d\d)-(\d\d)T(\d\d)/.exec(text)!;
-  return { yyyy, MM, dd, HH };
 }

@@ -1,5 +1,5 @@
 /** Names of the source's as parts of object names: whatever a table is called, different names stay different. */
-import { createHash } from "node:crypto";
+import { percent, shortened } from "../_files/placeholders.ts";
 
 /**
  * A name as one segment between slashes: what could leave it or is not allowed everywhere is written as `%2F`, a
@@ -14,19 +14,6 @@ export function safeName(name: string, maxBytes = 80): string {
     percent,
   );
   return shortened(safe.toWellFormed(), name, maxBytes);
-}
-
-/** The text itself, or its start and a hash of `whole` where it has more than `maxBytes`. */
-function shortened(text: string, whole: string, maxBytes: number): string {
-  const bytes = new TextEncoder().encode(text);
-  if (bytes.length <= maxBytes) return text;
-  const hash = createHash("sha256").update(whole).digest("hex").slice(0, 16);
-  const start = new TextDecoder().decode(bytes.subarray(0, maxBytes - 18)).replace(/\uFFFD+$/, "");
-  return `${start}%~${hash}`;
-}
-
-function percent(char: string): string {
-  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
 /** An order as a part of a file name: sorts as it does, since all orders of a lane are made alike. */
