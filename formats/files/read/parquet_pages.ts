@@ -7,14 +7,14 @@ import type { ColumnMetaData, SchemaTree } from "npm:hyparquet@1.31.5";
 import { parquetHeader, readPage } from "npm:hyparquet@1.31.5/src/column.js";
 import { convert } from "npm:hyparquet@1.31.5/src/convert.js";
 import { decompressBlock } from "npm:lz4js@0.2.0";
+import { type Decoder, type FlatPage, openFlatPage, type Values } from "./parquet_flat_page.ts";
 import type { RandomAccess } from "./table_reader.ts";
-
-type Decoder = Parameters<typeof readPage>[2];
-type Values = Parameters<typeof readPage>[3];
 
 /** What is read to find a page's header in, and what a header with long statistics may have. */
 const HEADER_BYTES = 32 * 1024;
 const MAX_HEADER_BYTES = 4 << 20;
+/** Rows that are stepped over at a time. */
+const MAX_STEP = 2000;
 
 export class ColumnPages {
   /** Where the column stands in the schema, for nested ones. */
@@ -25,6 +25,8 @@ export class ColumnPages {
   readonly #end: number;
   #at: number;
   #dictionary: Values;
+  /** The open page: of most columns some rows at a time, of others all of it. */
+  #flat: FlatPage | undefined;
   #rows: ArrayLike<unknown> = [];
   #from = 0;
   #skip: number;
@@ -58,9 +60,9 @@ export class ColumnPages {
     for (;;) {
       const count = this.#complete();
       if (this.#skip > 0 && count > 0) {
-        const step = Math.min(this.#skip, count);
+        const step = Math.min(this.#skip, count, MAX_STEP);
         this.#skip -= step;
-        this.#from += step;
+        this.take(step);
         continue;
       }
       if (count > 0 || this.#at >= this.#end) return count;
@@ -70,6 +72,7 @@ export class ColumnPages {
 
   /** The next rows, of those that are ready. */
   take(count: number): unknown[] {
+    if (this.#flat) return this.#flat.take(count);
     const rows = Array.prototype.slice.call(this.#rows, this.#from, this.#from + count);
     this.#from += count;
     return rows;
@@ -77,6 +80,7 @@ export class ColumnPages {
 
   /** The last row of a nested column may go on in the next page. */
   #complete(): number {
+    if (this.#flat) return this.#flat.length;
     const count = this.#rows.length - this.#from;
     return this.#isNested && this.#at < this.#end ? Math.max(0, count - 1) : count;
   }
@@ -87,6 +91,19 @@ export class ColumnPages {
       const { data } = readPage(reader, header, this.#decoder, undefined, undefined, 0);
       this.#dictionary = data && convert(data, this.#decoder);
       return;
+    }
+    if (!this.#isNested) {
+      const { num_values: rows = 0 } = header.data_page_header ?? header.data_page_header_v2 ?? {};
+      this.#flat = undefined;
+      if (rows <= this.#skip) {
+        this.#skip -= rows;
+        this.#rows = [];
+        return;
+      }
+      const { view, offset } = reader;
+      const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, header.compressed_page_size);
+      this.#flat = openFlatPage(bytes, header, this.#decoder, this.#dictionary);
+      if (this.#flat) return;
     }
     const rest = this.#isNested ? Array.prototype.slice.call(this.#rows, this.#from) : undefined;
     const result = readPage(reader, header, this.#decoder, this.#dictionary, rest, this.#skip);
