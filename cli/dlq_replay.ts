@@ -7,7 +7,7 @@ import { letterJson, merged, recordOf, withValue } from "../runtime/dead_letters
 import { replay, type Replayed, stepsFor } from "../runtime/dead_letters/dead_letter_replay.ts";
 import { armFailpoint, parseFailpoint, reached } from "../runtime/failpoint.ts";
 import type { Plan, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
-import { WORKER_URL } from "../runtime/remote.ts";
+import { workerUrl } from "../runtime/remote.ts";
 import { type Arguments, UsageError } from "./command.ts";
 import { idOf, type Letter, type Letters } from "./dlq_letters.ts";
 import type { Log } from "./log_lines.ts";
@@ -53,7 +53,7 @@ export async function replayLetters(
       source,
       flow,
       programVersion: VERSION,
-      workerUrl: WORKER_URL,
+      workerUrl,
       marks: checkpoints?.marks(flow.name) ?? {},
       position: checkpoints?.position(source.name, source.connector),
       saved: checkpoints?.saved(flow.name, flow.sink.name),

@@ -37,7 +37,7 @@ const STARTED_BY = "RIVVEN_CONNECT_STARTED_BY";
  * Never called. It lies in the graph of modules that Deno loads before the program starts, and so everything that
  * workers import is in the cache before `--cached-only` closes the registries to them.
  */
-export const workerGraph = (): Promise<unknown> => import("../runtime/worker.ts");
+export const workerGraph = (): Promise<unknown> => import("../runtime/workers/all.gen.ts");
 
 /**
  * Makes sure that this process can start scoped workers.

@@ -5,7 +5,7 @@ import { armFailpoint, parseFailpoint } from "../runtime/failpoint.ts";
 import { openStateDir } from "../runtime/state/state_dir.ts";
 import { type Outcome, selfTest, supervise } from "../runtime/supervisor.ts";
 import type { Plan } from "../runtime/plan.ts";
-import { HEARTBEAT, WORKER_URL } from "../runtime/remote.ts";
+import { HEARTBEAT, workerUrl } from "../runtime/remote.ts";
 import { type Arguments, EXIT } from "./command.ts";
 import { type Log, logTo } from "./log_lines.ts";
 import { deadLetterLines } from "./dead_letter_lines.ts";
@@ -31,7 +31,7 @@ export function run(args: Arguments, output: Output): Promise<number> {
  */
 export async function runPipelines(args: Arguments, output: Output, text?: PipelineText): Promise<number> {
   // The worker of the self-test starts while this thread reads the file.
-  const confined = selfTest({ workerUrl: WORKER_URL, ...HEARTBEAT });
+  const confined = selfTest(HEARTBEAT);
   confined.catch(() => {});
   const { loadPlan } = await import("./load.ts");
   const { plan } = await loadPlan(args, output, text);
@@ -63,7 +63,7 @@ export async function runPipelines(args: Arguments, output: Output, text?: Pipel
     random: Math.random,
     debug: isDebug,
     failpoint,
-    workerUrl: WORKER_URL,
+    workerUrl,
     programVersion: VERSION,
     onStatus: (source, status, detail) => {
       progress.status(source, status);

@@ -2,7 +2,7 @@
 import { systemClock } from "../runtime/clock.ts";
 import type { PlannedConnector, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
 import { PROTOCOL_VERSION } from "../runtime/protocol.ts";
-import { HEARTBEAT, Remote, WORKER_URL } from "../runtime/remote.ts";
+import { HEARTBEAT, Remote, workerUrl } from "../runtime/remote.ts";
 import { selfTest } from "../runtime/supervisor.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import type { Log } from "./log_lines.ts";
@@ -10,7 +10,7 @@ import { VERSION } from "./version.ts";
 
 /** Proves that workers are confined, once for a command. */
 export function requireConfinedWorkers(): Promise<void> {
-  return selfTest({ workerUrl: WORKER_URL, ...HEARTBEAT });
+  return selfTest(HEARTBEAT);
 }
 
 /** A source in its worker, opened, nothing read; reading it leaves no trace. */
@@ -58,7 +58,7 @@ export interface Ended {
 }
 
 function makeRemote(
-  { name, role, permissions }: PlannedConnector,
+  { name, role, connector, permissions }: PlannedConnector,
   log: Log,
   { ended, failed }: Ended,
 ): Remote {
@@ -66,7 +66,7 @@ function makeRemote(
   return new Remote({
     title: `${role} "${name}"`,
     permissions,
-    url: WORKER_URL,
+    url: workerUrl(connector, role),
     ...HEARTBEAT,
     events: {
       log: (level, message, fields) => log(level, name, message, fields),

@@ -39,8 +39,10 @@ export const HEARTBEAT = { heartbeatMs: 500, silenceMs: 30_000 } as const;
 /** A worker that is still loading its code can't send heartbeats; on a busy machine that takes its time. */
 const START_MS = 60_000;
 
-/** The worker entry point of this program. */
-export const WORKER_URL: URL = new URL("./worker.ts", import.meta.url);
+/** The worker entry point of one side of a connector. */
+export function workerUrl(connector: string, role: "source" | "sink"): URL {
+  return new URL(`./workers/${connector}_${role}.gen.ts`, import.meta.url);
+}
 
 export class Remote implements AsyncDisposable {
   readonly #options: RemoteOptions;

@@ -26,7 +26,8 @@ export interface RunContext {
   readonly observer: Observer;
   readonly debug: boolean;
   readonly failpoint: Failpoint | undefined;
-  readonly workerUrl: URL;
+  /** Where the entry point of a connector's worker is. */
+  readonly workerUrl: (connector: string, role: "source" | "sink") => URL;
   readonly programVersion: string;
   readonly heartbeatMs: number;
   readonly silenceMs: number;
@@ -52,6 +53,7 @@ export async function runOnce(source: PlannedSource, context: RunContext, drain:
   await run.open();
   await run.start();
   await run.finished(drain);
+  if (drain.aborted) await run.release();
 }
 
 class SourceRun implements AsyncDisposable {
@@ -145,6 +147,11 @@ class SourceRun implements AsyncDisposable {
     } finally {
       drain.removeEventListener("abort", stop);
     }
+  }
+
+  /** After a drain: nothing is under way any more. */
+  async release(): Promise<void> {
+    await this.#orFail(this.#source.call("release", undefined));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -269,11 +276,11 @@ class SourceRun implements AsyncDisposable {
     flow?: string,
   ): Remote {
     const { observer, checkpoints, workerUrl, heartbeatMs, silenceMs } = this.#context;
-    const { name, role, permissions } = plan;
+    const { name, role, connector, permissions } = plan;
     return new Remote({
       title: `${role} "${name}"`,
       permissions,
-      url: workerUrl,
+      url: workerUrl(connector, role),
       heartbeatMs,
       silenceMs,
       events: {

@@ -37,21 +37,21 @@ export async function supervise(
   return await Promise.all(plan.sources.map((source) => superviseSource(source, context, drain)));
 }
 
+const SELF_TEST_URL = new URL("./workers/probe.ts", import.meta.url);
+
 /**
  * Proves with a worker of its own that a connector can't reach what it was not given.
  *
  * @throws {ConnectorError} `fatal_not_confined` when this host does not confine connectors
  */
-export async function selfTest(
-  context: Pick<RunContext, "workerUrl" | "heartbeatMs" | "silenceMs">,
-): Promise<void> {
+export async function selfTest(context: Pick<RunContext, "heartbeatMs" | "silenceMs">): Promise<void> {
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
   const ignore = () => {};
   const remote = new Remote({
     title: "the self-test",
     permissions: {},
-    url: context.workerUrl,
+    url: SELF_TEST_URL,
     heartbeatMs: context.heartbeatMs,
     silenceMs: context.silenceMs,
     events: { log: ignore, beat: ignore, due: ignore, ended: ignore, failed: failed.reject, put: ignore },

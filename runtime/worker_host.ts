@@ -1,6 +1,6 @@
 /**
  * The worker's side: seals itself, loads one implementation, answers remote.ts, and runs its end of the pipeline.
- * `worker.ts` is the entry point that says which implementations there are.
+ * The entry points in workers/ say which implementations there are.
  */
 import type {
   CheckFinding,
@@ -21,11 +21,12 @@ import { type Chain, openChain } from "./chain/chain.ts";
 import { type PlannedStep, protectsAny } from "./chain/chain_plan.ts";
 import { systemClock } from "./clock.ts";
 import { conditionTest } from "./chain/condition.ts";
-import { explainDenial, probe, seal } from "./confinement.ts";
+import { explainDenial, seal } from "./confinement.ts";
 import { PortReceiver, PortSender } from "./data_port.ts";
 import { armFailpoint } from "./failpoint.ts";
 import { type FlowOutput, runSource, SinkEnd } from "./pipeline.ts";
 import {
+  type CallName,
   type Calls,
   type FromWorker,
   type OpenSink,
@@ -64,7 +65,10 @@ export function serveWorker(implementations: Implementations): void {
   scope.postMessage({ kind: "ready" });
 }
 
-type Handlers = { [M in keyof Calls]: (args: Calls[M]["args"]) => Promise<Calls[M]["result"]> };
+/** The self-test has a worker of its own. */
+type Handlers = {
+  [M in Exclude<CallName, "probe">]: (args: Calls[M]["args"]) => Promise<Calls[M]["result"]>;
+};
 
 class WorkerHost {
   readonly #implementations: Implementations;
@@ -105,7 +109,9 @@ class WorkerHost {
     }
     const { id, method, args } = message;
     try {
-      const value = await (this.#handlers[method] as (args: unknown) => Promise<unknown>)(args);
+      const value = await (this.#handlers[method as keyof Handlers] as (args: unknown) => Promise<unknown>)(
+        args,
+      );
       scope.postMessage({ kind: "result", id, value });
     } catch (error) {
       scope.postMessage({ kind: "error", id, error: this.#report(error) });
@@ -117,7 +123,6 @@ class WorkerHost {
   }
 
   readonly #handlers: Handlers = {
-    probe,
     open: async (open) => {
       if (open.protocol !== PROTOCOL_VERSION) {
         throw new Error(`Protocol ${open.protocol}, not ${PROTOCOL_VERSION}`);
@@ -139,6 +144,7 @@ class WorkerHost {
     discover: async () => await this.#source!.discover?.() ?? [],
     recover: async () => await this.#sink!.recover?.(),
     lowest: (positions) => Promise.resolve(this.#source!.lowest?.(positions)),
+    release: async () => await this.#source!.release?.(),
     startSource: (start) => this.#startSource(start),
     startSink: ({ port, marks, source, progress }) => {
       const { layout, limits } = this.#open as OpenSink;

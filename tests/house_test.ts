@@ -57,7 +57,7 @@ function mayImport(from: string, to: string): boolean {
 
 Deno.test("imports go from left to right: main, cli, runtime, connectors, formats; connectors and transforms do not know each other", async () => {
   const wrong: string[] = [];
-  for (const { specifier, dependencies } of await graphOf("main.ts", "runtime/worker.ts")) {
+  for (const { specifier, dependencies } of await graphOf("main.ts", "runtime/workers/all.gen.ts")) {
     const from = pathOf(specifier);
     for (const { code, type } of from ? dependencies ?? [] : []) {
       const to = pathOf(code?.specifier ?? type?.specifier ?? "");
@@ -68,7 +68,7 @@ Deno.test("imports go from left to right: main, cli, runtime, connectors, format
 });
 
 Deno.test("a worker loads neither zod nor a definition", async () => {
-  const modules = await graphOf("runtime/worker.ts");
+  const modules = await graphOf("runtime/workers/all.gen.ts");
   const byName = new Map(modules.map((module) => [module.specifier, module]));
   // Only what code imports: types are gone when it runs.
   const reached = new Map<string, string>();
@@ -79,7 +79,7 @@ Deno.test("a worker loads neither zod nor a definition", async () => {
       if (code?.specifier) visit(code.specifier, specifier);
     }
   };
-  visit(new URL("runtime/worker.ts", ROOT).href, "");
+  visit(new URL("runtime/workers/all.gen.ts", ROOT).href, "");
   for (const [specifier, from] of reached) {
     assert.doesNotMatch(
       specifier,
@@ -95,7 +95,7 @@ Deno.test("a worker loads neither zod nor a definition", async () => {
 
 Deno.test("nothing that runs in a worker imports a path that it computes", async () => {
   const computed: string[] = [];
-  for (const { specifier } of await graphOf("runtime/worker.ts")) {
+  for (const { specifier } of await graphOf("runtime/workers/all.gen.ts")) {
     const path = pathOf(specifier);
     // The self-test tries to, to see that it can't.
     if (!path?.endsWith(".ts") || path === "runtime/confinement.ts") continue;
@@ -109,7 +109,7 @@ Deno.test("nothing that runs in a worker imports a path that it computes", async
 
 Deno.test("no file of the program grows past what a reader can hold", async () => {
   const long: string[] = [];
-  for (const { specifier } of await graphOf("main.ts", "runtime/worker.ts")) {
+  for (const { specifier } of await graphOf("main.ts", "runtime/workers/all.gen.ts")) {
     const path = pathOf(specifier);
     if (!path?.endsWith(".ts") || path.endsWith(".gen.ts")) continue;
     const lines = (await Deno.readTextFile(new URL(path, ROOT))).split("\n").length;

@@ -15,8 +15,9 @@ import type { Flushed } from "../pipeline.ts";
 import type { PlannedFlow, PlannedSource } from "../plan.ts";
 import { type Fields, type LogLevel, PROTOCOL_VERSION } from "../protocol.ts";
 import { HEARTBEAT, Remote, type RemoteEvents } from "../remote.ts";
+import type { RunContext } from "../source_run.ts";
 
-/** The connector that gives them, in runtime/worker.ts. */
+/** The connector that gives them; it has a worker entry point and no definition. */
 export const REPLAY_CONNECTOR = "dead_letters";
 
 /** A letter with the record that is to be written. */
@@ -32,7 +33,7 @@ export interface ReplayOptions {
   readonly source: PlannedSource;
   readonly flow: PlannedFlow;
   readonly programVersion: string;
-  readonly workerUrl: URL;
+  readonly workerUrl: RunContext["workerUrl"];
   /** How far the flow is, as the checkpoint knows it: where the target stores that with the data, it stays so. */
   readonly marks: Marks;
   readonly position: Position | undefined;
@@ -93,11 +94,11 @@ export async function replay(
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
   const due = new Due();
-  const remote = (role: "source" | "sink", title: string, permissions: Permissions) =>
+  const remote = (role: "source" | "sink", connector: string, title: string, permissions: Permissions) =>
     new Remote({
       title,
       permissions,
-      url: options.workerUrl,
+      url: options.workerUrl(connector, role),
       ...HEARTBEAT,
       events: {
         log: options.log,
@@ -115,8 +116,10 @@ export async function replay(
   }));
   const common = { protocol: PROTOCOL_VERSION, debug: false, failpoint: undefined, ...HEARTBEAT } as const;
   await using workers = new AsyncDisposableStack();
-  const giver = workers.use(remote("source", `the dead letters of "${flow.name}"`, {}));
-  const sink = workers.use(remote("sink", `sink "${flow.sink.name}"`, flow.sink.permissions));
+  const giver = workers.use(remote("source", REPLAY_CONNECTOR, `the dead letters of "${flow.name}"`, {}));
+  const sink = workers.use(
+    remote("sink", flow.sink.connector, `sink "${flow.sink.name}"`, flow.sink.permissions),
+  );
   const orFail = <T>(work: Promise<T>) => Promise.race([work, failed.promise]);
   await orFail(Promise.all([
     giver.call("open", {

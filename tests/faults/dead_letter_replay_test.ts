@@ -46,7 +46,7 @@ async function replayInto(lab: Lab, source: PlannedSource, flow: PlannedFlow, nu
     source,
     flow,
     programVersion: "0",
-    workerUrl: WORKER,
+    workerUrl: () => WORKER,
     marks: lab.checkpoints.marks(flow.name),
     position: lab.checkpoints.position(source.name, source.connector),
     saved: lab.checkpoints.saved(flow.name, flow.sink.name),

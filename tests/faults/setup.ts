@@ -139,7 +139,7 @@ export function contextOf(checkpoints: Checkpoints): SuperviseContext {
     random: () => 0.5,
     debug: false,
     failpoint: undefined,
-    workerUrl: WORKER,
+    workerUrl: () => WORKER,
     programVersion: "0.0.0",
     heartbeatMs: 100,
     silenceMs: 20_000,

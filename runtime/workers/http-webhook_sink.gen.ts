@@ -1,0 +1,7 @@
+// Written by `deno task generate`: change generate.ts or the folders of connectors, not this file.
+import { serveWorker } from "../worker_host.ts";
+
+serveWorker({
+  connectors: { "http-webhook": { sink: () => import("../../connectors/http-webhook/sink.ts") } },
+  transforms: {},
+});
