@@ -208,6 +208,11 @@ export interface Source extends AsyncDisposable {
    * that shares its source with other pipelines; without it that is an error.
    */
   lowest?(positions: readonly Position[]): Position;
+  /**
+   * The pipelines were asked to stop and have: reading has ended, and all that was read is durable and acknowledged. What
+   * the other side keeps for this source alone may go, where the configuration says so. Not called after a failure.
+   */
+  release?(): Promise<void>;
 }
 
 export interface Sink extends AsyncDisposable {

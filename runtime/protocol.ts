@@ -92,6 +92,8 @@ export interface Calls {
   recover: { args: undefined; result: Progress | undefined };
   /** Of a source: the lowest of positions; undefined where it can't tell. */
   lowest: { args: readonly Position[]; result: Position | undefined };
+  /** Of a source that was stopped and has had everything acknowledged. */
+  release: { args: undefined; result: void };
   startSink: { args: SinkStart; result: void };
   acknowledge: { args: Position; result: void };
   flush: { args: undefined; result: Flushed };

@@ -35,7 +35,11 @@ export function routed(source: Source, routing: TopicRouting | undefined, contex
 type OptionalMember = { [K in keyof Source]-?: undefined extends Source[K] ? K : never }[keyof Source];
 
 /** What only some sources have; one that is added to the contract and not named here does not compile. */
-const OPTIONAL: Readonly<Record<OptionalMember, true>> = { discover: true, lowest: true };
+const OPTIONAL: Readonly<Record<OptionalMember, true>> = {
+  discover: true,
+  lowest: true,
+  release: true,
+};
 
 /** The document that holds whose topic is whose. */
 const OWNERS = "topics";
@@ -43,6 +47,7 @@ const OWNERS = "topics";
 class RoutedSource implements Source {
   declare readonly discover?: () => Promise<readonly DiscoveredStream[]>;
   readonly lowest?: (positions: readonly Position[]) => Position;
+  declare readonly release?: () => Promise<void>;
   readonly #source: Source;
   readonly #routing: TopicRouting;
   readonly #context: RoutingContext;

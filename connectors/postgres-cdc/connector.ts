@@ -10,7 +10,7 @@ import { type LoginConfig, loginKeys, refineLogin, upgradeLogin } from "./login_
 import type { SchemaChangeTopic } from "./schema_change.ts";
 import { type SignalConfig, signalKeys } from "./signal_keys.ts";
 import { signalFile } from "./signals.ts";
-import { lossOf, refineSlot, type SlotConfig, slotKeys } from "./slot_keys.ts";
+import { lossOf, refineSlot, type SlotConfig, slotKeys, slotNotes } from "./slot_keys.ts";
 import { type StreamConfig, streamKeys, upgradeStreamKeys } from "./stream_keys.ts";
 import type { TransactionTopic } from "./transaction_metadata.ts";
 import { TYPE_OPTION_VALUES, type TypeOptions } from "./types/options.ts";
@@ -116,11 +116,10 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
       "Replication slot, which keeps the server from removing what was not read; one for each source",
     ),
   auto_create_slot: z.boolean().default(true).describe("Create the slot when there is none"),
-  drop_slot_on_stop: z.boolean().refine(
-    (drops) => !drops,
-    "A slot that is dropped takes along what was not read yet, and a stop may be a restart; drop it yourself when the " +
-      "source is not to come back: SELECT pg_drop_replication_slot('…')",
-  ).default(false).describe("The slot stays when the pipeline stops, so that nothing is missed"),
+  drop_slot_on_stop: z.boolean().default(false).describe(
+    "Drops the slot when the pipeline is stopped on request and all that was read is durable: what changes until the " +
+      "next start is not captured, and that start is an error, or a new snapshot with snapshot.mode always or when_needed",
+  ),
   slot_max_retries: z.int().min(0).max(1000).default(6)
     .describe(
       "While another connection uses the slot, it is tried again for this many times slot_retry_delay_ms",
@@ -191,7 +190,10 @@ const definition: ConnectorDefinition<PostgresConfig> = defineConnector({
   config,
   upgradeConfig,
   foreignKeys,
-  completeConfig: completeLogin,
+  completeConfig: (given, machine) => {
+    const completed = completeLogin(given, machine);
+    return { ...completed, notes: [...completed.notes, ...slotNotes(given)] };
+  },
   permissions,
   source: {
     guarantee: "exactly_once",

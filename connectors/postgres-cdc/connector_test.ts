@@ -89,12 +89,6 @@ Deno.test("snapshot mode recovery is refused with the reason", () => {
   assert.match(error?.message ?? "", /nothing to recover/);
 });
 
-Deno.test("a slot that would go with a stop is refused with what to do instead", () => {
-  const { error } = config.safeParse({ ...MINIMAL, drop_slot_on_stop: true });
-  assert.match(error?.message ?? "", /pg_drop_replication_slot/);
-  assert.equal(config.safeParse({ ...MINIMAL, drop_slot_on_stop: false }).success, true);
-});
-
 Deno.test("topics of schema changes and transactions are off, and take Debezium's spelling", () => {
   const { schema_change_topic, transaction_topic } = config.parse(MINIMAL);
   assert.deepEqual(schema_change_topic, { enabled: false, include_columns: true, schemas: [] });

@@ -73,6 +73,11 @@ export function streamPoint(position: PostgresPosition): StreamPoint {
   };
 }
 
+/** Whether two positions of one source name the same place in the stream. */
+export function isSamePlace(a: PostgresPosition, b: PostgresPosition): boolean {
+  return a.lsn === b.lsn && a.next === b.next && a.snapshot?.state === b.snapshot?.state;
+}
+
 /**
  * Reads a stored position.
  *

@@ -40,6 +40,7 @@ import {
   slotOfStandby,
 } from "./slot.ts";
 import { measured } from "./source_metrics.ts";
+import { wasDropped } from "./slot_release.ts";
 import { autosetReplicaIdentity } from "./replica_identity.ts";
 import { rowRules } from "./row_rules.ts";
 import { missingOption } from "./plugin_options.ts";
@@ -80,6 +81,8 @@ export class Reading {
   readonly #signal: AbortSignal;
   readonly #progress: SourceContext["progress"];
   readonly #options: ReadingOptions;
+  /** The slot of the configuration is there, and nobody else reads from it. */
+  hasSlot = false;
   #streaming: Streaming | undefined;
   /** The highest LSN that is known to be durable; 0: none. */
   #acknowledged = 0n;
@@ -146,6 +149,7 @@ export class Reading {
       slot,
       serverLsn: run.facts.lsn,
       hasAttempted: await lastAttempt(this.#context) > 0,
+      wasDropped: saved && await wasDropped(this.#context.state, saved),
     }, this.#config);
     const plan = found.replacesSlot ? { ...found, slot: undefined } : found;
     if (plan.isGap) {
@@ -156,6 +160,7 @@ export class Reading {
     if (found.replacesSlot) await dropSlot(this.#catalog, slot_name);
     if (this.#config.slot_failover && plan.slot?.isFailover === false) await this.#enableFailover(slot_name);
     if (this.#signal.aborted) return;
+    this.hasSlot = plan.slot !== undefined;
     let startLsn = plan.slot?.confirmedLsn ?? 0n;
     await using held = new HeldConnection();
     if (plan.snapshot) startLsn = yield* this.#snapshot(run, publication, plan, saved, held);
@@ -474,6 +479,7 @@ export class Reading {
         },
         { catalog: this.#catalog, clock, log, signal: this.#signal },
       );
+      this.hasSlot ||= !isTemporary;
       log.info(`Created ${isTemporary ? "temporary " : ""}replication slot "${name}"`, {
         consistentPoint: formatLsn(consistentPoint),
       });

@@ -41,19 +41,40 @@ export const slotKeys = {
 
 /** What of these keys, and those beside them, can't stand together. */
 export function refineSlot(
-  { slot_temporary, slot_failover, auto_create_slot }: SlotConfig & { readonly auto_create_slot: boolean },
+  { slot_temporary, slot_failover, auto_create_slot, drop_slot_on_stop }: SlotConfig & {
+    readonly auto_create_slot: boolean;
+    readonly drop_slot_on_stop: boolean;
+  },
   { addIssue }: { addIssue(issue: z.core.$ZodRawIssue): void },
 ): void {
   if (!slot_temporary) return;
   const refuse = (key: string, message: string) =>
     addIssue({ code: "custom", path: [key], message, input: key, params: { hint: "Remove one of the two" } });
   if (slot_failover) refuse("slot_failover", "A temporary slot (slot_temporary) is not copied to standbys");
+  if (drop_slot_on_stop) refuse("drop_slot_on_stop", "A temporary slot (slot_temporary) ends by itself");
   if (!auto_create_slot) {
     refuse(
       "auto_create_slot",
       "A temporary slot (slot_temporary) is made by the connection that reads from it",
     );
   }
+}
+
+/** What people should know before they start it, as warnings. Keys are not validated yet. */
+export function slotNotes(config: Readonly<Record<string, unknown>>): string[] {
+  const { drop_slot_on_stop, snapshot } = config;
+  if (drop_slot_on_stop !== true) return [];
+  const mode = typeof snapshot === "object" && snapshot !== null && "mode" in snapshot
+    ? snapshot.mode
+    : "initial";
+  if (mode === "initial_only") return [];
+  const then = mode === "always" || mode === "when_needed"
+    ? "takes a new snapshot, which does not tell what was deleted"
+    : "is refused, unless snapshot.mode is always or when_needed, or the position is reset";
+  return [
+    "drop_slot_on_stop: what changes between a stop and the next start is not captured, and that start " +
+    then,
+  ];
 }
 
 /** Why records may be missing whatever the sink does, as the end of a sentence that begins with the source. */

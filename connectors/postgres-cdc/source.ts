@@ -8,9 +8,10 @@ import type { PostgresConfig } from "./connector.ts";
 import { discoverTables } from "./discover.ts";
 import { type Endpoint, endpointOf } from "./endpoint.ts";
 import { parseLsn } from "./lsn.ts";
-import type { PostgresPosition } from "./position.ts";
+import { isSamePlace, type PostgresPosition } from "./position.ts";
 import { lowestPosition } from "./position_order.ts";
 import { Reading } from "./reading.ts";
+import { releaseSlot } from "./slot_release.ts";
 
 /** Well below the time that a whole check has. */
 const CHECK_STATEMENT_MS = 10_000;
@@ -26,6 +27,10 @@ class PostgresSource implements Source {
   readonly #filter: TableFilter;
   readonly #catalog: Catalog;
   #reading: Reading | undefined;
+  /** Behind what was read last, or where reading began; and what was acknowledged last. */
+  #read: PostgresPosition | undefined;
+  #acknowledged: PostgresPosition | undefined;
+  #hasSlot = false;
 
   constructor(config: PostgresConfig, context: SourceContext) {
     this.#config = config;
@@ -38,6 +43,7 @@ class PostgresSource implements Source {
   async *read(from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
     const interrupt = () => this.#catalog.interrupt();
     signal.addEventListener("abort", interrupt);
+    this.#read = this.#acknowledged = from as PostgresPosition | undefined;
     try {
       this.#reading = new Reading({
         config: this.#config,
@@ -47,18 +53,22 @@ class PostgresSource implements Source {
         catalog: this.#catalog,
         signal,
       });
-      yield* this.#reading.batches(from);
+      for await (const batch of this.#reading.batches(from)) {
+        this.#read = batch.position as PostgresPosition;
+        yield batch;
+      }
     } catch (error) {
       // What was cut off on request is no failure.
       if (!signal.aborted) throw error;
     } finally {
       signal.removeEventListener("abort", interrupt);
+      this.#hasSlot = this.#reading?.hasSlot ?? false;
       this.#reading = undefined;
     }
   }
 
   acknowledge(position: Position): Promise<void> {
-    const { lsn, snapshot } = position as PostgresPosition;
+    const { lsn, snapshot } = this.#acknowledged = position as PostgresPosition;
     // While a snapshot is under way, everything behind its point is still to come.
     if (snapshot === undefined) this.#reading?.acknowledge(parseLsn(lsn));
     return Promise.resolve();
@@ -66,6 +76,14 @@ class PostgresSource implements Source {
 
   lowest(positions: readonly Position[]): Position {
     return lowestPosition(this.#config.slot_name, positions);
+  }
+
+  async release(): Promise<void> {
+    const [read, acknowledged] = [this.#read, this.#acknowledged];
+    if (!this.#config.drop_slot_on_stop || !this.#hasSlot) return;
+    // While it holds what was read and is not durable, it stays, whoever asks.
+    if (read !== acknowledged && !(read && acknowledged && isSamePlace(read, acknowledged))) return;
+    await releaseSlot(this.#config.slot_name, read, this.#catalog, this.#context);
   }
 
   async check(report: CheckReport): Promise<void> {

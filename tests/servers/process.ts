@@ -85,15 +85,15 @@ export async function runAsServer(
   return text.decode(stdout);
 }
 
-/** Calls `attempt` until it gives something else than undefined or false, which it returns. */
+/** Calls `attempt` until it gives something else than undefined; `ended` rejecting ends the wait. */
 export async function waitUntil<T>(
-  attempt: () => Promise<T | undefined | false>,
+  attempt: () => Promise<T | undefined>,
   options: { what: string; timeoutMs: number; everyMs?: number },
 ): Promise<T> {
   const deadline = performance.now() + options.timeoutMs;
   for (;;) {
     const result = await attempt();
-    if (result !== undefined && result !== false) return result;
+    if (result !== undefined) return result;
     if (performance.now() > deadline) {
       throw new Error(`Waited ${options.timeoutMs} ms in vain for ${options.what}`);
     }
