@@ -12,7 +12,7 @@ import type {
   StreamSelection,
 } from "../connectors/contract.ts";
 import type { Layout } from "../formats/data/envelope.ts";
-import { forFlow, forSource, type PlannedStep, transformsOf } from "./chain/chain_plan.ts";
+import { forFlow, forSource, keyInClear, type PlannedStep, transformsOf } from "./chain/chain_plan.ts";
 import type {
   Config,
   ConfiguredConnector,
@@ -197,6 +197,19 @@ export function makePlan(
     ];
     const plan = (broker: ConfiguredSink) =>
       planConnector(broker, "sink", findConnector(definitions, BROKER_CONNECTOR)!.definition, source);
+    const chain = [...config.transforms.sources.get(source.name) ?? [], ...transforms];
+    const leak = keyInClear(chain);
+    if (leak) {
+      report({
+        path: ["pipelines", pipeline.name],
+        onKey: true,
+        message:
+          `Transform "${leak.hides.name}" may hide columns of the key, but every value that "${leak.names.name}" ` +
+          "has encrypted before names the key of its row",
+        hint:
+          `Put "${leak.hides.name}" in front, or bind values to less: aad: {bind: [database, schema, table, column]}`,
+      });
+    }
     return {
       name: pipeline.name,
       sink: planConnector(sink, "sink", sinkDefinition, source),
@@ -213,10 +226,7 @@ export function makePlan(
       ...weakerGuarantee(
         { ...sourceDefinition.source!, name: source.name },
         { ...sinkDefinition.sink!, name: sink.name },
-        exceptionOf(sinkDefinition.sink!, sink, layout, [
-          ...config.transforms.sources.get(source.name) ?? [],
-          ...transforms,
-        ]),
+        exceptionOf(sinkDefinition.sink!, sink, layout, chain),
         sourceDefinition.source!.loss?.(source.config as never),
       ),
     };

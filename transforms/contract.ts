@@ -48,6 +48,10 @@ export interface TransformDefinition<Config = unknown> {
    * no row.
    */
   readonly protects?: boolean;
+  /** True: rows hold their key in clear behind it, whatever becomes of its columns: an encrypted value names its row. */
+  namesKey?(config: Config): boolean;
+  /** True: it may hide columns of the key, which is too late behind one that names it. */
+  hidesKey?(config: Config): boolean;
   /**
    * True: records that it gives may be written without an envelope (`bare`). They don't say which record of the source
    * they are, so a sink that would look that up can't.

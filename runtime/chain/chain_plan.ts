@@ -27,6 +27,10 @@ export interface PlannedTransform {
   readonly withoutRow: boolean;
   /** Records may leave it without an envelope. */
   readonly unwraps?: true;
+  /** Rows hold their key in clear behind it. */
+  readonly namesKey?: true;
+  /** It may hide columns of the key. */
+  readonly hidesKey?: true;
 }
 
 /** Records for which `when` holds go through `then`, the others through `otherwise`. */
@@ -101,6 +105,28 @@ function hidingRows(
     const decided = step.onError ?? onError;
     return { ...step, withoutRow: step.protects || hides, ...(decided ? { onError: decided } : {}) };
   }).toReversed();
+}
+
+/** A transform that hides columns of the key behind one that has written the key into rows; the first such two. */
+export function keyInClear(
+  steps: readonly PlannedStep[],
+): { readonly names: PlannedTransform; readonly hides: PlannedTransform } | undefined {
+  let found: { names: PlannedTransform; hides: PlannedTransform } | undefined;
+  const walk = (steps: readonly PlannedStep[], before: PlannedTransform | undefined) => {
+    let names = before;
+    for (const step of steps) {
+      if (step.kind === "fork") {
+        const then = walk(step.then, names), otherwise = walk(step.otherwise, names);
+        names = then ?? otherwise;
+        continue;
+      }
+      if (names !== undefined && step.hidesKey) found ??= { names, hides: step };
+      if (step.namesKey) names ??= step;
+    }
+    return names;
+  };
+  walk(steps, undefined);
+  return found;
 }
 
 /** Does one of them hide something? */

@@ -263,7 +263,11 @@ export class TransformReader {
     }
     if (config === undefined || problems.length > 0) return undefined;
     const protects = definition.protects ?? false;
-    const unwraps = definition.unwraps ? { unwraps: true } as const : {};
+    const traits = {
+      ...(definition.unwraps ? { unwraps: true } as const : {}),
+      ...(definition.namesKey?.(config) ? { namesKey: true } as const : {}),
+      ...(definition.hidesKey?.(config) ? { hidesKey: true } as const : {}),
+    };
     return {
       kind: "transform",
       name,
@@ -271,7 +275,7 @@ export class TransformReader {
       config,
       protects,
       withoutRow: protects,
-      ...unwraps,
+      ...traits,
     };
   }
 }

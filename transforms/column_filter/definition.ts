@@ -41,6 +41,7 @@ const definition: TransformDefinition<ColumnFilterConfig> = defineTransform({
     "names pass as they are. A record that is no row of names and values does not pass.",
   config,
   protects: true,
+  hidesKey: ({ allow_key_protection }) => allow_key_protection,
   upgradeConfig(config) {
     const { include, exclude, ...rest } = config;
     if (rest.filters !== undefined || (include === undefined && exclude === undefined)) {

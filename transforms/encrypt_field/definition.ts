@@ -54,6 +54,9 @@ const definition: TransformDefinition<EncryptFieldConfig> = defineTransform({
     "pass, and its dead letter holds no row.",
   config,
   protects: true,
+  namesKey: ({ format, aad, algorithm }) =>
+    format === 2 && (aad?.bind.includes("key") ?? algorithm !== "deterministic"),
+  hidesKey: ({ allow_key_protection }) => allow_key_protection,
   upgradeConfig(config) {
     return { config: { ...config, fields: fieldList(config.fields) }, notes: [] };
   },

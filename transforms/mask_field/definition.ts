@@ -83,6 +83,7 @@ const definition: TransformDefinition<MaskFieldConfig> = defineTransform({
     "record that can't be masked does not pass, and its dead letter holds no row.",
   config,
   protects: true,
+  hidesKey: ({ allow_key_protection }) => allow_key_protection,
   upgradeConfig(config) {
     const notes: string[] = [];
     const upgraded: Record<string, unknown> = { ...config, fields: fieldList(config.fields) };
