@@ -43,12 +43,12 @@ export const COMMANDS: readonly Command[] = [
       {
         name: "reset-position",
         type: "string",
-        value: "PIPELINE",
+        value: "PIPELINE[=START]",
         many: true,
         description:
-          "Forget how far this pipeline has come, and begin anew: its sink gets again what it has. Needs " +
-          "--yes; refused while another process runs on the state, and where a broker's group or the target holds the " +
-          "position",
+          "Forget how far this pipeline has come, and begin anew: its sink gets again what it has. A source of a " +
+          "broker begins where START says: earliest (as without it), latest, or a time, as in 2026-01-31T12:00:00Z. " +
+          "Needs --yes; refused while another process runs on the state, and where the target holds the position",
       },
       { name: "yes", type: "boolean", description: "With --reset-position: do it" },
       SHUTDOWN_TIMEOUT,
@@ -59,6 +59,10 @@ export const COMMANDS: readonly Command[] = [
     examples: [
       ["rivven-connect run", "run ./connect.yaml"],
       ["rivven-connect run --reset-position shop_to_lake --yes", "send everything once more, then go on"],
+      [
+        "rivven-connect run --reset-position out=2026-01-31T12:00:00Z --yes",
+        "read the topics of sink out once more from there",
+      ],
       ["rivven-connect run -c orders.yaml --log-format json", "another file, with logs for a collector"],
       ["rivven-connect -v", "the same as run, with detailed logs"],
     ],

@@ -1,5 +1,8 @@
-/** `run --reset-position`: forgets how far a pipeline has come, so that its source begins anew. For run.ts. */
-import { BROKER_CONNECTOR } from "../runtime/config/flows.ts";
+/**
+ * `run --reset-position`: forgets how far a pipeline has come, so that its source begins anew, or, where it reads a log,
+ * at another place. For run.ts.
+ */
+import type { StartAt } from "../connectors/contract.ts";
 import { findConnector, loadDefinitions } from "../runtime/config/registry.ts";
 import { didYouMean } from "../runtime/config/suggest.ts";
 import type { Plan, PlannedFlow, PlannedSource } from "../runtime/plan.ts";
@@ -11,6 +14,9 @@ import type { Log } from "./log_lines.ts";
 export interface Reset {
   readonly source: PlannedSource;
   readonly flow: PlannedFlow;
+  readonly start: StartAt;
+  /** The source's configuration to begin there, where it has to be another one. */
+  readonly config: unknown;
 }
 
 /**
@@ -23,23 +29,39 @@ export async function resetsOf(args: Arguments, plan: Plan): Promise<readonly Re
   if (written.length === 0) return [];
   const resets: Reset[] = [];
   for (const one of written) {
-    const reset = resetOf(one, plan);
+    const reset = await resetOf(one, plan);
     await requireEffect(reset);
     resets.push(reset);
   }
   if (args.flag("yes")) return resets;
-  throw new UsageError(
-    resets.map(({ source, flow }) =>
-      `Pipeline "${flow.name}" would begin anew: "${source.name}" is read from its start, and "${flow.sink.name}" ` +
-      "gets again what it has"
-    ).join("\n"),
-    "Add --yes if that is what you want",
-  );
+  throw new UsageError(resets.map(announced).join("\n"), "Add --yes if that is what you want");
+}
+
+function announced({ source, flow, start }: Reset): string {
+  if (start === "earliest") {
+    return `Pipeline "${flow.name}" would begin anew: "${source.name}" is read from its start, and ` +
+      `"${flow.sink.name}" gets again what it has`;
+  }
+  return `Pipeline "${flow.name}" would begin anew: "${source.name}" is read from ${startText(start)}, and ` +
+    `"${flow.sink.name}" gets again what it has from behind there, and never what it has not from before`;
+}
+
+function startText(start: StartAt): string {
+  return start === "earliest" ? "its start" : start === "latest" ? "its end" : start.timestamp;
+}
+
+/** The plan with sources that begin where the resets say. */
+export function withResets(plan: Plan, resets: readonly Reset[]): Plan {
+  const configs = new Map(resets.map(({ source, config }) => [source.name, config]));
+  return {
+    ...plan,
+    sources: plan.sources.map((source) => ({ ...source, config: configs.get(source.name) ?? source.config })),
+  };
 }
 
 /** Forgets the positions; the run that follows begins anew. */
 export function forgetPositions(resets: readonly Reset[], checkpoints: Checkpoints, log: Log): void {
-  for (const { source, flow } of resets) {
+  for (const { source, flow, start } of resets) {
     const had = checkpoints.forget(source.name, flow.name);
     const others = source.flows.filter(({ name }) => name !== flow.name).map(({ name }) => `"${name}"`);
     log(
@@ -52,14 +74,14 @@ export function forgetPositions(resets: readonly Reset[], checkpoints: Checkpoin
             : `. ${
               others.join(" and ")
             } of the same source keep their marks, and get only new snapshots again`)
-        : `"${source.name}" had no position: it begins at its start anyway`,
+        : `"${source.name}" had no position: it begins at ${startText(start)} anyway`,
     );
   }
 }
 
-function resetOf(written: string, { sources }: Plan): Reset {
-  const [, name, start] = /^([^=]*)(?:=(.*))?$/s.exec(written)!;
-  const all = sources.flatMap((source) => source.flows.map((flow): Reset => ({ source, flow })));
+async function resetOf(written: string, { sources }: Plan): Promise<Reset> {
+  const [, name, place = "earliest"] = /^([^=]*)(?:=(.*))?$/s.exec(written)!;
+  const all = sources.flatMap((source) => source.flows.map((flow) => ({ source, flow })));
   const names = all.map(({ flow }) => flow.name);
   // A sink with topics is a pipeline by itself, which people know by the sink's name.
   const found = all.find(({ flow }) => flow.name === name) ??
@@ -70,24 +92,39 @@ function resetOf(written: string, { sources }: Plan): Reset {
       didYouMean(name, names, "The pipelines are"),
     );
   }
-  if (start !== undefined && start !== "earliest") {
+  const { source } = found;
+  const problem = `--reset-position can't set "${name}" to "${place}"`;
+  const start = startOf(place);
+  if (start === undefined) {
+    throw new UsageError(problem, "Write earliest, latest or a time, as in 2026-01-31T12:00:00Z");
+  }
+  const definition = findConnector(await loadDefinitions([source.connector]), source.connector)?.definition;
+  const config = definition?.source?.startAt?.(source.config as never, start);
+  if (start === "earliest") return { ...found, start, config };
+  if (config === undefined) {
     throw new UsageError(
-      `--reset-position can't set "${name}" to "${start}"`,
-      `In this build a pipeline can only begin anew: --reset-position ${name}=earliest`,
+      problem,
+      `A source of ${source.connector} can only begin at its start: --reset-position ${name}=earliest`,
     );
   }
-  return found;
+  if (source.flows.length > 1) {
+    const others = source.flows.filter(({ name }) => name !== found.flow.name).map(({ name }) => `"${name}"`);
+    throw new UsageError(
+      problem,
+      `${others.join(" and ")} would miss what it has not read yet: give "${name}" a source entry of its own`,
+    );
+  }
+  return { ...found, start, config };
+}
+
+function startOf(place: string): StartAt | undefined {
+  if (place === "earliest" || place === "latest") return place;
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/.test(place);
+  return isTime && !Number.isNaN(Date.parse(place)) ? { timestamp: place } : undefined;
 }
 
 /** Is there nobody but the state who knows how far the pipeline is? */
-async function requireEffect({ source, flow }: Reset): Promise<void> {
-  const { consumer_group: group } = (source.config ?? {}) as { readonly consumer_group?: string };
-  if (source.connector === BROKER_CONNECTOR && group !== undefined) {
-    throw new UsageError(
-      `Pipeline "${flow.name}" can't begin anew: the broker holds the offsets of its group "${group}"`,
-      "Give it another consumer_group and start_offset: earliest",
-    );
-  }
+async function requireEffect({ flow }: Reset): Promise<void> {
   const found = findConnector(await loadDefinitions([flow.sink.connector]), flow.sink.connector);
   const technique = found?.definition.sink?.technique;
   if (technique === "T1") {

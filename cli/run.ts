@@ -34,9 +34,10 @@ export async function runPipelines(args: Arguments, output: Output, text?: Pipel
   const confined = selfTest(HEARTBEAT);
   confined.catch(() => {});
   const { loadPlan } = await import("./load.ts");
-  const { plan } = await loadPlan(args, output, text);
-  const { forgetPositions, resetsOf } = await import("./reset_position.ts");
-  const resets = await resetsOf(args, plan);
+  const { plan: planned } = await loadPlan(args, output, text);
+  const { forgetPositions, resetsOf, withResets } = await import("./reset_position.ts");
+  const resets = await resetsOf(args, planned);
+  const plan = withResets(planned, resets);
   const { settings } = plan;
   const log = logTo(output, settings.logLevel, settings.logFormat);
   const isDebug = settings.logLevel === "debug";

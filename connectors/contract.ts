@@ -148,7 +148,15 @@ export interface SourceRole {
    * with the source: `reads from …`. Undefined: none are.
    */
   loss?(config: never): string | undefined;
+  /**
+   * The configuration with which a first run begins at `start`, whatever the other side knows of an earlier one (the
+   * offsets of a group): for `run --reset-position`. Without it a source can only begin where it always does.
+   */
+  startAt?(config: never, start: StartAt): unknown;
 }
+
+/** A place in a log: one of its ends, or the first record at or after an RFC 3339 time. */
+export type StartAt = "earliest" | "latest" | { readonly timestamp: string };
 
 export interface SinkRole {
   /** What it can give at best; `exception` says where it does not. */

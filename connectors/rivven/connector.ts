@@ -175,7 +175,10 @@ const config = z.strictObject({
   }
 });
 
-export type RivvenConfig = z.output<typeof config>;
+export type RivvenConfig = z.output<typeof config> & {
+  /** Not in files: a first run does not begin at the group's offsets, but sets them to where it begins. */
+  readonly resets_group?: boolean;
+};
 
 const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConfig>({
   type: "rivven",
@@ -247,6 +250,11 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
     mode: "singleton",
     syncModes: ["incremental"],
     discover: true,
+    startAt: (config: RivvenConfig, start): RivvenConfig => ({
+      ...config,
+      start_offset: start,
+      resets_group: true,
+    }),
   },
   sink: {
     guarantee: "exactly_once",

@@ -25,3 +25,15 @@ export function readPosition(position: Position): Map<string, number[]> {
     Object.entries(topics as Record<string, number[]>).map(([topic, next]) => [topic, [...next]]),
   );
 }
+
+/** Of each partition the lowest offset. What one of them has not looked at is read from its beginning. */
+export function lowestPosition(positions: readonly Position[]): Position {
+  const [first, ...others] = positions.map(readPosition);
+  for (const [topic, offsets] of first) {
+    const all = [offsets, ...others.map((other) => other.get(topic) ?? [])];
+    const known = Math.min(...all.map(({ length }) => length));
+    if (known === 0) first.delete(topic);
+    else first.set(topic, offsets.slice(0, known).map((_, p) => Math.min(...all.map((next) => next[p]))));
+  }
+  return positionOf(first);
+}

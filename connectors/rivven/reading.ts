@@ -215,10 +215,11 @@ export class Reading {
 
   /** Ours or the group's, whichever is further: a killed broker forgets, and so does a state that was restored. */
   async #savedOffset(topic: string, partition: number): Promise<number | undefined> {
-    const { client, config: { consumer_group: group }, saved, log } = this.#options;
+    const { client, config: { consumer_group: group, resets_group }, saved, log } = this.#options;
     const found = saved?.get(topic)?.[partition] ?? -1;
     const own = found < 0 ? undefined : found;
-    const committed = group === undefined ? undefined : await client.committed(group, topic, partition);
+    const asksGroup = group !== undefined && !(resets_group && saved === undefined);
+    const committed = asksGroup ? await client.committed(group, topic, partition) : undefined;
     if (own === undefined || committed === undefined || committed <= own) return own ?? committed;
     log.warn(
       `Group "${group}" is at offset ${committed} of partition ${partition} of topic "${topic}", and this pipeline ` +

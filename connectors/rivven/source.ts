@@ -11,7 +11,7 @@ import type { RivvenClient } from "./client/client.ts";
 import type { RivvenConfig } from "./connector.ts";
 import { openClient, serversOf } from "./open_client.ts";
 import type { PartitionReader } from "./partition_reader.ts";
-import { positionOf, readPosition } from "./position.ts";
+import { lowestPosition, positionOf, readPosition } from "./position.ts";
 import { Reading } from "./reading.ts";
 import { Unwrapper } from "./unwrapper.ts";
 
@@ -78,6 +78,7 @@ class RivvenSource implements Source {
     try {
       progress({ phase: "starting" });
       for (const reader of await reading.start()) note(offsets, reader, reader.next);
+      if (from === undefined && this.#config.resets_group && !preview) await this.#resetGroup(offsets);
       progress({ phase: "streaming" });
       // So that a second run begins where the first one would have, also when nothing came.
       if (from === undefined) yield this.#emptyBatch(offsets);
@@ -90,6 +91,21 @@ class RivvenSource implements Source {
       await client[Symbol.asyncDispose]();
       await reading.end();
     }
+  }
+
+  /** Sets the group's offsets to where reading begins: the ones that it has would go before ours the next time. */
+  async #resetGroup(offsets: ReadonlyMap<string, readonly number[]>): Promise<void> {
+    const { consumer_group: group } = this.#config;
+    for (const [topic, next] of group === undefined ? [] : offsets) {
+      for (const [partition, offset] of next.entries()) {
+        await this.#client.commit(group!, topic, partition, offset);
+      }
+      this.#context.log.info(`Group "${group}" begins topic "${topic}" at ${next.join(", ")}`, { topic });
+    }
+  }
+
+  lowest(positions: readonly Position[]): Position {
+    return lowestPosition(positions);
   }
 
   /** Tells the broker, where a group is configured, as far as it lets us. */
