@@ -18,7 +18,7 @@ const config = z.strictObject({
   timeout_ms: z.int().min(10).max(600_000).default(10_000).describe(
     "Longest time for one batch (up to 1000 records), in milliseconds; then the source is started anew",
   ),
-}).refine(({ code }) => code !== undefined, {
+}).refine(({ code, file }) => code !== undefined || file !== undefined, {
   message: "Name the `file` with the code, or write it as `code`",
 });
 
