@@ -6,11 +6,13 @@ import { UsageError } from "./command.ts";
 /**
  * The connector of that name or alias; `-` and `_` count as the same.
  *
+ * @param transforms names that could have been meant too
  * @throws {UsageError} with the nearest name
  */
 export function connectorNamed(
   name: string,
   definitions: readonly ConnectorDefinition[],
+  transforms: readonly string[] = [],
 ): ConnectorDefinition {
   const wanted = plain(name);
   const found = definitions.find(({ type }) => plain(type) === wanted) ??
@@ -18,8 +20,8 @@ export function connectorNamed(
   if (found) return found;
   const names = definitions.flatMap((definition) => [definition.type, ...aliasesOf(definition)]);
   throw new UsageError(
-    `There is no connector "${name}" in this build`,
-    didYouMean(name, names) ?? "List them with: rivven-connect spec",
+    `There is no connector${transforms.length > 0 ? " or transform" : ""} "${name}" in this build`,
+    didYouMean(name, [...names, ...transforms]) ?? "List them with: rivven-connect spec",
   );
 }
 

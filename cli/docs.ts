@@ -12,7 +12,7 @@ import { loadDefinitions } from "../runtime/config/registry.ts";
 import { CATEGORIES, type ConnectorDefinition } from "../connectors/contract.ts";
 import { ConnectorError } from "../formats/data/errors.ts";
 import { pipelineJsonSchema } from "../runtime/config/pipeline_schema.ts";
-import { loadTransforms } from "../runtime/config/transform_registry.ts";
+import { loadTransforms, transformNames } from "../runtime/config/transform_registry.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
@@ -40,7 +40,11 @@ function runNow(args: Arguments, output: Output): number {
   }
   if (name !== undefined) {
     const transform = transformNamed(name, transforms);
-    output.print(transform ? transformPage(transform) : connectorPage(connectorNamed(name, definitions)));
+    output.print(
+      transform
+        ? transformPage(transform)
+        : connectorPage(connectorNamed(name, definitions, transformNames(transforms))),
+    );
     return EXIT.ok;
   }
   const stale = staleParts(repositoryRoot(), definitions, transforms);

@@ -2,7 +2,7 @@
 import { loadDefinitions } from "../runtime/config/registry.ts";
 import { CATEGORIES, type Category, type ConnectorDefinition } from "../connectors/contract.ts";
 import { jsonSchemaOf } from "../runtime/config/json_schema.ts";
-import { loadTransforms } from "../runtime/config/transform_registry.ts";
+import { loadTransforms, transformNames } from "../runtime/config/transform_registry.ts";
 import type { TransformDefinition } from "../transforms/contract.ts";
 import { aliasesOf, connectorNamed, rolesOf, selectConnectors } from "./catalogue.ts";
 import { type Arguments, EXIT, UsageError } from "./command.ts";
@@ -25,7 +25,7 @@ export function run(args: Arguments, output: Output): Promise<number> {
   const transform = name === undefined ? undefined : transformNamed(name, transforms);
   if (name === undefined) printCatalogue(args, output);
   else if (transform) printTransform(transform, args, output);
-  else printConnector(connectorNamed(name, definitions), args, output);
+  else printConnector(connectorNamed(name, definitions, transformNames(transforms)), args, output);
   return Promise.resolve(EXIT.ok);
 }
 
