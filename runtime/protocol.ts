@@ -59,6 +59,8 @@ export interface OpenSink extends OpenCommon {
 
 /** A flow that a source feeds; the port travels in the message's transfer list. */
 export interface FlowStart {
+  /** Of the pipeline, where there are several that could be meant in a message. */
+  readonly name?: string;
   readonly port: MessagePort;
   readonly streams: readonly string[];
   readonly transforms: readonly PlannedStep[];

@@ -110,7 +110,7 @@ class SourceRun implements AsyncDisposable {
     for (const [i, { plan, remote }] of this.#flows.entries()) {
       const { port1, port2 } = new MessageChannel();
       const { streams, transforms, eventsPerSecond } = plan;
-      starts.push({ port: port1, streams, transforms, eventsPerSecond });
+      starts.push({ name: plan.name, port: port1, streams, transforms, eventsPerSecond });
       const start = { port: port2, marks: marks[i], source };
       await this.#orFail(remote.call("startSink", start, [port2]));
     }

@@ -220,8 +220,8 @@ class WorkerHost {
     ]);
     const chain = await this.#openChain(transforms);
     const outputs: FlowOutput[] = [];
-    for (const { port, streams, transforms, eventsPerSecond } of flows) {
-      const chain = await this.#openChain(transforms);
+    for (const { name, port, streams, transforms, eventsPerSecond } of flows) {
+      const chain = await this.#openChain(transforms, name && `pipeline ${name}`);
       const sender = new PortSender(port, this.#pool);
       this.#senders.push(sender);
       const takes = streams.length > 0 ? streamMatcher(streams) : undefined;
@@ -236,12 +236,13 @@ class WorkerHost {
     this.#watch(runSource({ source: this.#source!, from, signal, rate, outputs, rejections, chain, onRead }));
   }
 
-  async #openChain(transforms: readonly PlannedStep[]): Promise<Chain | undefined> {
+  async #openChain(transforms: readonly PlannedStep[], of?: string): Promise<Chain | undefined> {
     if (transforms.length === 0) return undefined;
     const { log, metrics, random } = this.#context();
     const { nowMicros } = systemClock;
     const origin = this.#open?.role === "source" ? this.#open.origin : undefined;
     const chain = await openChain(transforms, {
+      of,
       implementations: this.#implementations.transforms,
       compileCondition: (text) => conditionTest(text, nowMicros),
       context: { origin, log, metrics, random, nowMicros },

@@ -15,6 +15,8 @@ import type { Rejected } from "../dead_letters/dead_letter.ts";
 import { SourceRejections } from "../dead_letters/source_rejections.ts";
 
 export interface ChainOptions {
+  /** Whose chain it is, for messages: `pipeline orders`. */
+  readonly of?: string;
   readonly implementations: Readonly<Record<string, () => Promise<unknown>>>;
   readonly compileCondition: (text: string) => RecordTest;
   /** What every transform gets, beside its name. */

@@ -67,9 +67,9 @@ export async function openStep(
       log: { warn: (message) => options.context.log.warn(`Transform "${name}": ${message}`) },
     });
   } catch (error) {
-    throw named(error, name);
+    throw named(error, name, options.of);
   }
-  return new TransformStep(planned, transform, predicate(planned.predicate), rejections);
+  return new TransformStep(planned, transform, predicate(planned.predicate), rejections, options.of);
 }
 
 /** What a transform does with one stream. */
@@ -84,6 +84,7 @@ class TransformStep implements Step {
   readonly #transform: Transform;
   readonly #predicate: Predicate;
   readonly #rejections: Rejections;
+  readonly #of: string | undefined;
   readonly #parts = new WeakMap<Stream, Part>();
   #lastStream: Stream | undefined;
   #lastPart: Part | undefined;
@@ -93,11 +94,13 @@ class TransformStep implements Step {
     transform: Transform,
     predicate: Predicate,
     rejections: Rejections,
+    of: string | undefined,
   ) {
     this.#planned = planned;
     this.#transform = transform;
     this.#predicate = predicate;
     this.#rejections = rejections;
+    this.#of = of;
   }
 
   route(stream: Stream): Route {
@@ -138,7 +141,7 @@ class TransformStep implements Step {
       }
       return { takes, out: this.#transform.stream?.(stream) ?? stream };
     } catch (error) {
-      throw named(error, this.#planned.name);
+      throw named(error, this.#planned.name, this.#of);
     }
   }
 
@@ -150,7 +153,7 @@ class TransformStep implements Step {
     try {
       made = await this.#transform.apply(entering, (record, error) => rejected.push([record, error]));
     } catch (error) {
-      throw named(error, this.#planned.name);
+      throw named(error, this.#planned.name, this.#of);
     }
     if (rejected.length === 0) return made;
     const passed: DataRecord[] = [];
@@ -279,11 +282,12 @@ function isBefore({ order: a }: DataRecord, { order: b }: DataRecord): boolean {
  * Says which transform failed. What is no ConnectorError is a fault of the transform's code, and its message may hold
  * a value of the row (`Cannot convert 4111… to a BigInt`), so that only its kind and place are told.
  */
-function named(error: unknown, name: string): ConnectorError {
+function named(error: unknown, name: string, of: string | undefined): ConnectorError {
+  const whose = of === undefined || name.endsWith(of) ? `"${name}"` : `"${name}" of ${of}`;
   if (error instanceof ConnectorError) {
     const { message, code, hint, retryable, retryAfterMs, cause } = error;
     if (message.includes(`"${name}"`)) return error;
-    return new ConnectorError(`Transform "${name}": ${message}`, {
+    return new ConnectorError(`Transform ${whose}: ${message}`, {
       code,
       hint,
       retryable,
@@ -292,7 +296,7 @@ function named(error: unknown, name: string): ConnectorError {
     });
   }
   const kind = error instanceof Error ? error.name : typeof error;
-  return new ConnectorError(`Transform "${name}" failed: ${kind}`, {
+  return new ConnectorError(`Transform ${whose} failed: ${kind}`, {
     code: "internal_transform",
     cause: error,
   });

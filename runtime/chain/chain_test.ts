@@ -28,8 +28,13 @@ function step(name: string, more: Partial<PlannedTransform> = {}): PlannedTransf
   };
 }
 
-function chainOf(steps: readonly PlannedStep[], transforms: Record<string, Transform>): Promise<Chain> {
+function chainOf(
+  steps: readonly PlannedStep[],
+  transforms: Record<string, Transform>,
+  of?: string,
+): Promise<Chain> {
   return openChain(steps, {
+    of,
     implementations: Object.fromEntries(
       Object.entries(transforms).map((
         [name, transform],
@@ -360,6 +365,11 @@ Deno.test("what a transform can't do with a table is said once, with its name, a
   };
   await using chain = await chainOf([step("picky")], { picky });
   await assert.rejects(chain.run(fakeBatch([fakeRecord(1)])), /Transform "picky": orders has no column "x"/);
+  await using ofPipeline = await chainOf([step("picky")], { picky }, "pipeline orders");
+  await assert.rejects(
+    ofPipeline.run(fakeBatch([fakeRecord(1)])),
+    /Transform "picky" of pipeline orders: orders has no column "x"/,
+  );
 });
 
 Deno.test("transforms are closed in reverse order, also those that were open when a later one failed to open", async () => {
