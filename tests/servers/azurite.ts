@@ -2,7 +2,7 @@
  * A real Azurite, Microsoft's emulator of Azure Storage, for tests: its blob service on a free port, its data in
  * memory. Runs under Deno, from npm; Deno fetches it when it is first used.
  */
-import { startInBackground } from "./background.ts";
+import { answers, startOnce } from "./background.ts";
 import { ServerMissing } from "./missing.ts";
 import { freePort } from "./process.ts";
 
@@ -25,7 +25,7 @@ export async function startAzurite(): Promise<Azurite> {
   const dir = await Deno.makeTempDir({ prefix: "rivven-azurite-" });
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}/${AZURITE_ACCOUNT}`;
-  const background = await startInBackground({
+  const background = await startOnce({
     name: "Azurite",
     program: Deno.execPath(),
     args: [
@@ -36,7 +36,7 @@ export async function startAzurite(): Promise<Azurite> {
     ],
     dir,
     user: {}, // another one has no cache of packages
-    readyUrl: endpoint,
+    isReady: () => answers(endpoint),
     timeoutMs: 180_000,
     ended: (message) => new ServerMissing(message),
   });

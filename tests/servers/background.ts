@@ -1,7 +1,6 @@
 /**
- * A server program that runs while a test does: in a folder of its own, with its log in a file, because a pipe that
- * nobody reads would stop it, and ended when the test's process goes, however that goes. For servers that are started
- * once; those that tests stop and start again have their own starters.
+ * Server programs that run while a test does: each with its log in a file of its own folder, because a pipe that nobody
+ * reads would stop it, and ended when the test's process goes, however that goes.
  */
 import { join } from "node:path";
 import { endWithUs, logTail, serverUser, signal, waitUntil } from "./process.ts";
@@ -11,24 +10,51 @@ export interface BackgroundProgram {
   readonly name: string;
   readonly program: string;
   readonly args: readonly string[];
-  /** Its own folder, which goes with it. */
+  /** Its own folder. */
   readonly dir: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Who it runs as; left out: the user that servers run as. */
   readonly user?: typeof serverUser;
-  /** Gives an answer of 200 to 499 once it is ready. */
-  readonly readyUrl: string;
+  /** Asked until it says true. */
+  readonly isReady: () => Promise<boolean>;
   readonly timeoutMs?: number;
   /** The error when it ends before it is ready. */
   readonly ended?: (message: string) => Error;
 }
 
-/** Starts it and waits until it is ready. Disposing of what comes back ends it and removes its folder. */
-export async function startInBackground(options: BackgroundProgram): Promise<AsyncDisposable> {
-  const { name, program, args, dir, env = {}, user = serverUser, readyUrl, timeoutMs = 60_000 } = options;
+/** A program that runs. Disposing of it kills it. */
+export class Background implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #watcher: AsyncDisposable;
+
+  /** Use startInBackground(). */
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#watcher = endWithUs(child.pid, "SIGKILL");
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Resolves when it is gone. */
+  async end(name: Deno.Signal): Promise<void> {
+    signal(this.pid, name);
+    await this.#child.status;
+    await this.#watcher[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.end("SIGKILL");
+  }
+}
+
+/** Starts it and waits until it is ready. */
+export async function startInBackground(options: BackgroundProgram): Promise<Background> {
+  const { name, program, args, dir, env = {}, user = serverUser, timeoutMs = 120_000 } = options;
   const log = join(dir, "log");
   const child = new Deno.Command("sh", {
-    args: ["-c", `exec "$0" "$@" >"${log}" 2>&1`, program, ...args],
+    args: ["-c", `exec "$0" "$@" >>"${log}" 2>&1`, program, ...args],
     ...user,
     cwd: dir,
     env,
@@ -36,15 +62,7 @@ export async function startInBackground(options: BackgroundProgram): Promise<Asy
     stdout: "null",
     stderr: "null",
   }).spawn();
-  const watcher = endWithUs(child.pid, "SIGKILL");
-  const background: AsyncDisposable = {
-    async [Symbol.asyncDispose](): Promise<void> {
-      signal(child.pid, "SIGKILL");
-      await child.status;
-      await watcher[Symbol.asyncDispose]();
-      await Deno.remove(dir, { recursive: true });
-    },
-  };
+  const background = new Background(child);
   let ended: number | undefined;
   child.status.then(({ code }) => ended = code);
   try {
@@ -53,13 +71,43 @@ export async function startInBackground(options: BackgroundProgram): Promise<Asy
         const message = `${name} ended with exit code ${ended}:\n${await logTail(log)}`;
         throw options.ended?.(message) ?? new Error(message);
       }
-      const response = await fetch(readyUrl).catch(() => undefined);
-      await response?.body?.cancel();
-      return response && response.status < 500 ? true : undefined;
+      return await options.isReady() || undefined;
     }, { what: `${name} to answer`, timeoutMs, everyMs: 50 });
   } catch (error) {
     await background[Symbol.asyncDispose]();
     throw error;
   }
   return background;
+}
+
+/** The same for one that is started once: disposing of it removes its folder, too. */
+export async function startOnce(options: BackgroundProgram): Promise<AsyncDisposable> {
+  const removeDir = () => Deno.remove(options.dir, { recursive: true });
+  const background = await startInBackground(options).catch(async (error) => {
+    await removeDir();
+    throw error;
+  });
+  return {
+    async [Symbol.asyncDispose](): Promise<void> {
+      await background[Symbol.asyncDispose]();
+      await removeDir();
+    },
+  };
+}
+
+/** Whether somebody answers there, with anything but an error of his own. */
+export async function answers(url: string): Promise<boolean> {
+  const response = await fetch(url).catch(() => undefined);
+  await response?.body?.cancel();
+  return response !== undefined && response.status < 500;
+}
+
+/** Whether connections to a port of 127.0.0.1 are taken; for servers that speak TLS. */
+export async function accepts(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ port, hostname: "127.0.0.1" })).close();
+    return true;
+  } catch {
+    return false;
+  }
 }

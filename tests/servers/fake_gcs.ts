@@ -4,7 +4,7 @@
  * What it can't show: it takes any token or none, and its answer to the status query of a resumable upload ends the
  * upload. For those there is scripted_gcs.ts.
  */
-import { startInBackground } from "./background.ts";
+import { answers, startOnce } from "./background.ts";
 import { goProgram } from "./go_program.ts";
 import { freePort, makeServerDir } from "./process.ts";
 
@@ -21,7 +21,7 @@ export async function startFakeGcs(): Promise<FakeGcs> {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const endpoint = `http://${address}`;
-  const background = await startInBackground({
+  const background = await startOnce({
     name: "fake-gcs-server",
     program,
     args: [
@@ -29,7 +29,7 @@ export async function startFakeGcs(): Promise<FakeGcs> {
       ...["-public-host", address, "-external-url", endpoint, "-log-level", "warn"],
     ],
     dir,
-    readyUrl: `${endpoint}/_internal/healthcheck`,
+    isReady: () => answers(`${endpoint}/_internal/healthcheck`),
   });
   return { ...background, port, endpoint };
 }

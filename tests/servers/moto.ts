@@ -3,7 +3,7 @@
  * memory. It checks signatures, but neither clocks nor hashes, which versitygw does; it knows storage classes,
  * encryption with keys of KMS, and roles, which versitygw does not.
  */
-import { startInBackground } from "./background.ts";
+import { answers, startOnce } from "./background.ts";
 import { freePort } from "./process.ts";
 import { type Python, startPython } from "./python.ts";
 
@@ -72,14 +72,14 @@ export async function startMoto(): Promise<Moto> {
   const python = await startPython(PACKAGES);
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const background = await startInBackground({
+  const background = await startOnce({
     name: "moto",
     program: python.path,
     args: ["-c", "import moto.server; moto.server.main()", "-H", "127.0.0.1", "-p", String(port)],
     dir: await Deno.makeTempDir({ prefix: "rivven-moto-" }),
     user: {}, // another one may not have this Python
     env: { INITIAL_NO_AUTH_ACTION_COUNT: String(FREE_ACTIONS) },
-    readyUrl: `${endpoint}/moto-api/data.json`,
+    isReady: () => answers(`${endpoint}/moto-api/data.json`),
   });
   try {
     const { writer, guest, roleArn } = await runJson(python, SET_UP, endpoint);

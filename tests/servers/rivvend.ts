@@ -5,8 +5,9 @@
 import { join } from "node:path";
 import { RivvenClient } from "../../connectors/rivven/client/client.ts";
 import { getClusterMetadata } from "../../connectors/rivven/client/requests.ts";
+import { type Background, startInBackground } from "./background.ts";
 import { ServerMissing } from "./missing.ts";
-import { endWithUs, freePort, logTail, makeServerDir, serverUser, signal, waitUntil } from "./process.ts";
+import { freePort, makeServerDir, signal } from "./process.ts";
 
 export interface RivvendOptions {
   /** More command line flags. */
@@ -53,8 +54,7 @@ export class Rivvend implements AsyncDisposable {
   readonly #dir: string;
   readonly #nodeId = `test-${crypto.randomUUID()}`;
   readonly #options: RivvendOptions;
-  #child: Deno.ChildProcess | undefined;
-  #watcher: AsyncDisposable | undefined;
+  #running: Background | undefined;
 
   /** Use startRivvend(). */
   constructor(program: string, dir: string, port: number, apiPort: number, options: RivvendOptions) {
@@ -70,7 +70,7 @@ export class Rivvend implements AsyncDisposable {
   }
 
   get pid(): number {
-    return this.#child!.pid;
+    return this.#running!.pid;
   }
 
   /** A client of this broker. */
@@ -80,7 +80,6 @@ export class Rivvend implements AsyncDisposable {
 
   /** Starts it (again), with the data that it has. */
   async start(): Promise<void> {
-    const log = join(this.#dir, "log");
     const flags = [
       ...["--bind", this.address, "--api-bind", `127.0.0.1:${this.#apiPort}`],
       ...["--data-dir", join(this.#dir, "data"), "--node-id", this.#nodeId],
@@ -88,29 +87,15 @@ export class Rivvend implements AsyncDisposable {
       ...["--default-partitions", String(this.#options.defaultPartitions ?? 3)],
       ...this.#options.flags ?? [],
     ];
-    // Its output goes to a file, because a pipe that nobody reads would stop it.
-    const child = this.#child = new Deno.Command("sh", {
-      args: ["-c", `exec "$0" "$@" >>"${log}" 2>&1`, this.#program, ...flags],
-      ...serverUser,
-      cwd: this.#dir,
+    this.#running = await startInBackground({
+      ...{ name: "rivvend", program: this.#program, args: flags, dir: this.#dir },
       env: { RIVVEN_TCP_NODELAY: "true" },
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    this.#watcher = endWithUs(child.pid, "SIGKILL");
-    let ended: number | undefined;
-    child.status.then(({ code }) => ended = code);
-    await waitUntil(async () => {
-      if (ended !== undefined) {
-        throw new Error(`rivvend ended with exit code ${ended}:\n${await logTail(log)}`);
-      }
-      return await this.#answers();
-    }, { what: "rivvend to answer", timeoutMs: 120_000 });
+      isReady: () => this.#answers(),
+    });
   }
 
   /** Whether it is this broker that answers: with its port taken it would go on without a word. */
-  async #answers(): Promise<true | undefined> {
+  async #answers(): Promise<boolean> {
     await using client = new RivvenClient({
       servers: [{ host: this.host, port: this.port }],
       retry: { maxRetries: 0, initialBackoffMs: 1, maxBackoffMs: 1 },
@@ -121,7 +106,7 @@ export class Rivvend implements AsyncDisposable {
       return true;
     } catch (error) {
       if (error instanceof TypeError) throw error;
-      return undefined;
+      return false;
     }
   }
 
@@ -152,17 +137,13 @@ export class Rivvend implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child) await this.#end("SIGKILL");
+    await this.#end("SIGKILL");
     await Deno.remove(this.#dir, { recursive: true });
   }
 
   async #end(name: Deno.Signal): Promise<void> {
-    const child = this.#child;
-    if (!child) return;
-    this.#child = undefined;
-    signal(child.pid, name);
-    if (name === "SIGKILL") signal(child.pid, "SIGCONT");
-    await child.status;
-    await this.#watcher?.[Symbol.asyncDispose]();
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.end(name);
   }
 }

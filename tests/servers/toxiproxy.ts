@@ -2,7 +2,7 @@
  * A real Toxiproxy for fault tests: in front of another server it slows, cuts and resets connections. What single
  * requests need (one answer lost, one refused) has http_proxy.ts.
  */
-import { startInBackground } from "./background.ts";
+import { answers, startOnce } from "./background.ts";
 import { goProgram } from "./go_program.ts";
 import { freePort, makeServerDir } from "./process.ts";
 
@@ -31,12 +31,12 @@ export async function startToxiproxy(target: number): Promise<Toxiproxy> {
   const dir = await makeServerDir("toxiproxy");
   const own = await freePort();
   const url = `http://127.0.0.1:${own}`;
-  const background = await startInBackground({
+  const background = await startOnce({
     name: "Toxiproxy",
     program,
     args: ["-host", "127.0.0.1", "-port", String(own)],
     dir,
-    readyUrl: `${url}/version`,
+    isReady: () => answers(`${url}/version`),
   });
   const tell = async (path: string, body: unknown): Promise<Response> => {
     const response = await fetch(url + path, { method: "POST", body: JSON.stringify(body) });

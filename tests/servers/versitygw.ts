@@ -3,17 +3,9 @@
  * are files in a temp folder. It does not know SSE-KMS, STS and `503 SlowDown`.
  */
 import { join } from "node:path";
+import { accepts, type Background, startInBackground } from "./background.ts";
 import { goProgram } from "./go_program.ts";
-import {
-  endWithUs,
-  freePort,
-  giveToServer,
-  logTail,
-  makeServerDir,
-  serverUser,
-  signal,
-  waitUntil,
-} from "./process.ts";
+import { freePort, giveToServer, makeServerDir } from "./process.ts";
 
 export interface VersityOptions {
   readonly certificate?: { readonly certPath: string; readonly keyPath: string };
@@ -48,8 +40,7 @@ export class Versitygw implements AsyncDisposable {
   readonly #program: string;
   readonly #dir: string;
   readonly #options: VersityOptions;
-  #child: Deno.ChildProcess | undefined;
-  #watcher: AsyncDisposable | undefined;
+  #running: Background | undefined;
 
   /** Use startVersitygw(). */
   constructor(program: string, dir: string, port: number, options: VersityOptions) {
@@ -76,7 +67,6 @@ export class Versitygw implements AsyncDisposable {
   /** Starts it (again), with the objects that it has. */
   async start(): Promise<void> {
     const { certificate } = this.#options;
-    const log = join(this.#dir, "log");
     const flags = [
       ...["--access", this.accessKeyId, "--secret", this.secretAccessKey, "--region", this.region],
       ...["--port", `${this.host}:${this.port}`, "--health", "/health", "--quiet"],
@@ -84,23 +74,10 @@ export class Versitygw implements AsyncDisposable {
       // Not every file system has extended attributes, where it would keep what belongs to a file otherwise.
       ...["posix", "--sidecar", join(this.#dir, "meta"), join(this.#dir, "root")],
     ];
-    const child = this.#child = new Deno.Command("sh", {
-      args: ["-c", `exec "$0" "$@" >>"${log}" 2>&1`, this.#program, ...flags],
-      ...serverUser,
-      cwd: this.#dir,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    this.#watcher = endWithUs(child.pid, "SIGKILL");
-    let ended: number | undefined;
-    child.status.then(({ code }) => ended = code);
-    await waitUntil(async () => {
-      if (ended !== undefined) {
-        throw new Error(`versitygw ended with exit code ${ended}:\n${await logTail(log)}`);
-      }
-      return await isListening(this.port);
-    }, { what: "versitygw to answer", timeoutMs: 120_000 });
+    this.#running = await startInBackground({
+      ...{ name: "versitygw", program: this.#program, args: flags, dir: this.#dir },
+      isReady: () => accepts(this.port),
+    });
   }
 
   /** The names of all objects, sorted, and their bytes, read from the disk past the server. */
@@ -135,25 +112,12 @@ export class Versitygw implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    const child = this.#child;
-    if (!child) return;
-    this.#child = undefined;
-    signal(child.pid, "SIGKILL");
-    await child.status;
-    await this.#watcher?.[Symbol.asyncDispose]();
+    await this.#running?.end("SIGKILL");
+    this.#running = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await Deno.remove(this.#dir, { recursive: true });
-  }
-}
-
-async function isListening(port: number): Promise<true | undefined> {
-  try {
-    (await Deno.connect({ port, hostname: "127.0.0.1" })).close();
-    return true;
-  } catch {
-    return undefined;
   }
 }
