@@ -58,8 +58,40 @@ const retry = z.strictObject({
   ),
 });
 
+/** What would let changes of one row overtake each other. */
+const UNORDERED = new Set(["round_robin", "random", "least_backup", "manual"]);
+/** As other programs call what we do for keys. */
+const KEY_HASH = new Set(["murmur2", "murmur2_hash", "default"]);
+
+const partitioner = z.strictObject({
+  strategy: z.preprocess(
+    (text) => typeof text === "string" && KEY_HASH.has(text) ? "key_hash" : text,
+    z.enum(["key_hash", "table_hash", "full_table_hash", "sticky"], {
+      error: ({ input }) =>
+        typeof input === "string" && UNORDERED.has(input)
+          ? `${input} would let changes of one row overtake each other`
+          : undefined,
+    }),
+  ).default("key_hash").describe(
+    "`key_hash`: by the key, as the broker and Kafka do, and by the names of the table where there is none; " +
+      "`table_hash`, `full_table_hash`: one for each table, by its name, or by its schema and name; `sticky`: always " +
+      "`partition`",
+  ),
+  columns: z.array(z.string().min(1)).min(1).optional().describe(
+    "With `key_hash`: these columns of the key count instead of all, so that rows which share them share a partition",
+  ),
+  partition: z.int().min(0).optional().describe("With `sticky`: which one; the first is 0"),
+}).superRefine(({ strategy, columns, partition }, context) => {
+  const problem = (path: string, message: string) =>
+    context.addIssue({ code: "custom", path: [path], message, input: path });
+  if (columns !== undefined && strategy !== "key_hash") problem("columns", "Only key_hash has columns");
+  if ((partition !== undefined) !== (strategy === "sticky")) {
+    problem("partition", "It belongs to strategy: sticky, which needs it");
+  }
+});
+
 /** Keys of one side, which would do nothing on the other. */
-const SINK_KEYS = ["topic", "normalization", "topic_config", "batch_size"];
+const SINK_KEYS = ["topic", "normalization", "topic_config", "partitioner", "batch_size"];
 const SOURCE_KEYS = [
   "consumer_group",
   "start_offset",
@@ -128,6 +160,9 @@ const config = z.strictObject({
     ),
   }).prefault({}).describe(
     "Sink: topics that do not exist yet; what is left out is as in the source's topic_config, then as in settings.topic",
+  ),
+  partitioner: partitioner.optional().describe(
+    "Sink: which partition of its topic a record goes to; without it that of its key",
   ),
   batch_size: z.int().min(1).max(1000).default(100).describe(
     "Sink: most records of one request. More than 100 gain nothing: the broker writes one after the other",
@@ -226,10 +261,6 @@ const definition: ConnectorDefinition<RivvenConfig> = defineConnector<RivvenConf
       problems.push({ key, message });
     }
     return { config, notes: [], problems };
-  },
-  foreignKeys: {
-    partitioner:
-      "The key decides about the partition, as the broker's own clients have it; set the key with value_to_key",
   },
   withBrokerSettings: (config, { retry, topic }) => ({
     ...config,

@@ -10,11 +10,11 @@ import { TopicBook, type TopicOwners } from "../../formats/topic/topic_book.ts";
 import { topicProblem } from "../../formats/topic/topic_name.ts";
 import type { Batch, CheckReport, Sink, SinkContext } from "../contract.ts";
 import type { RivvenClient } from "./client/client.ts";
-import { partitionOf } from "./client/partition.ts";
 import type { RivvenConfig } from "./connector.ts";
 import { Ends } from "./ends.ts";
 import { carriesOrder } from "./identity.ts";
 import { openClient, serversOf } from "./open_client.ts";
+import { type Choice, choiceFor } from "./partitioner.ts";
 import { type PartitionQueue, Publisher } from "./publisher.ts";
 
 /** The broker takes requests of 10 MiB, and what just fits can never be read again: its answer is larger. */
@@ -23,8 +23,7 @@ const MAX_RECORD_BYTES = 9 * 1024 * 1024;
 /** Where a stream's records go. */
 interface Target {
   readonly partitions: readonly PartitionQueue[];
-  /** For records without a key: one partition for the whole stream, so that their order is kept. */
-  readonly unkeyed: PartitionQueue;
+  readonly choose: Choice;
 }
 
 /**
@@ -107,8 +106,7 @@ class RivvenSink implements Sink {
         reject(batch, i, problem);
         continue;
       }
-      const { partitions, unkeyed } = target;
-      this.#publisher.add(key ? partitions[partitionOf(key, partitions.length)] : unkeyed, key, value);
+      this.#publisher.add(target.partitions[target.choose(key)], key, value);
     }
     this.#hasWritten ||= batch.length > 0;
     this.#publisher.send();
@@ -165,7 +163,7 @@ class RivvenSink implements Sink {
     const topic = await book.topicOf(stream);
     const problem = topicProblem(topic);
     const target = problem === undefined
-      ? this.#targetIn(await this.#partitionsOf(topic, batch.encoded().origin.name), stream)
+      ? await this.#targetIn(topic, stream, batch.encoded().origin.name)
       : new RecordError(`Stream "${qualifiedName(stream)}" has no topic: ${problem}`, {
         code: "config_topic_name",
       });
@@ -173,9 +171,10 @@ class RivvenSink implements Sink {
     return target;
   }
 
-  #targetIn(partitions: readonly PartitionQueue[], stream: Stream): Target {
-    const name = new TextEncoder().encode(qualifiedName(stream));
-    return { partitions, unkeyed: partitions[partitionOf(name, partitions.length)] };
+  async #targetIn(topic: string, stream: Stream, source: string): Promise<Target | RecordError> {
+    const partitions = await this.#partitionsOf(topic, source);
+    const choose = choiceFor(this.#config.partitioner, topic, stream, partitions.length);
+    return choose instanceof RecordError ? choose : { partitions, choose };
   }
 
   async #partitionsOf(topic: string, source: string): Promise<readonly PartitionQueue[]> {

@@ -380,13 +380,29 @@ pipelines:
   assert.deepEqual(warned(`topic: events, ${config}`, file, transform), []);
 });
 
-Deno.test("how keys become partitions is not chosen, and what to do instead is said", () => {
-  const { problems } = read(`
+Deno.test("how records become partitions is chosen, but so that those of one key keep their order", () => {
+  const file = (partitioner: string) => `
 sources: { shop: { connector: postgres-cdc, config: ${DATABASE} } }
 sinks:
-  bus: { connector: rivven, config: { address: "localhost:9092", partitioner: { strategy: round_robin } } }
+  bus: { connector: rivven, config: { address: "localhost:9092", partitioner: ${partitioner} } }
 pipelines: { p: { source: shop, sink: bus } }
-`);
-  assert.deepEqual(problems.map(({ message }) => message), ['Unknown key "partitioner"']);
-  assert.match(problems[0].hint!, /The key decides about the partition.*value_to_key/);
+`;
+  const said = (partitioner: string) => read(file(partitioner)).problems.map(({ message }) => message).join();
+  for (
+    const good of [
+      "{ strategy: key_hash, columns: [customer] }",
+      "{ strategy: murmur2_hash }",
+      "{ strategy: table_hash }",
+      "{ strategy: full_table_hash }",
+      "{ strategy: sticky, partition: 3 }",
+    ]
+  ) assert.equal(said(good), "", good);
+  assert.match(
+    said("{ strategy: round_robin }"),
+    /round_robin would let changes of one row overtake each other/,
+  );
+  assert.match(said("{ strategy: keyhash }"), /key_hash/);
+  assert.match(said("{ strategy: sticky }"), /sticky, which needs it/);
+  assert.match(said("{ partition: 1 }"), /belongs to strategy: sticky/);
+  assert.match(said("{ strategy: table_hash, columns: [a] }"), /Only key_hash has columns/);
 });
