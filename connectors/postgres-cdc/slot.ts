@@ -210,27 +210,9 @@ async function watchCreation(
   for (;;) {
     await clock.sleep(Math.min(pauseMs, timeoutMs - (clock.monotonicMs() - startedMs)), signal);
     if (signal.aborted) return [];
-    const [blocker] = await catalog.query(
-      "Cannot see what the slot waits for",
-      `SELECT a.pid::text, a.usename, a.application_name AS application, a.state,
-         round(extract(epoch FROM now() - a.xact_start))::text AS seconds, a.query
-       FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> $1
-       ORDER BY a.xact_start LIMIT 1`,
-      [connection.pid],
-    );
-    const who = isStandby
-      ? "the primary to log which transactions are open, as it does while it is written to"
-      : blocker === undefined
-      ? "a transaction that has not ended (see pg_prepared_xacts, too)"
-      : `the transaction of process ${blocker.pid} ("${blocker.usename}", application "${blocker.application}", ` +
-        `${blocker.state}), open for ${blocker.seconds} s, whose last statement is: ${
-          withoutValues(blocker.query ?? "")
-        }`;
-    const hint = isStandby
-      ? "Run on the primary: SELECT pg_log_standby_snapshot()"
-      : blocker === undefined
-      ? "End that transaction"
-      : `End that transaction, or the session: SELECT pg_terminate_backend(${blocker.pid})`;
+    const { who, hint } = isStandby
+      ? RUNNING_TRANSACTIONS
+      : await slowestTransaction(catalog, connection.pid);
     if (clock.monotonicMs() - startedMs >= timeoutMs) {
       // Else the server's process would go on waiting, and the slot would appear when nobody wants it any more.
       await catalog.query("Cannot cancel the creation of the slot", "SELECT pg_cancel_backend($1)", [
@@ -249,6 +231,51 @@ async function watchCreation(
     log.warn(`Creating replication slot "${name}" waits for ${who}`, { hint });
     pauseMs = Math.min(pauseMs * 2, 60_000);
   }
+}
+
+/** What a slot of a standby waits for. */
+const RUNNING_TRANSACTIONS = {
+  who: "the primary to log which transactions are open, as it does while it is written to",
+  hint: "Run on the primary: SELECT pg_log_standby_snapshot()",
+};
+
+/** The transaction that has been open for longest, of a session or prepared, and how it is ended. */
+async function slowestTransaction(
+  catalog: Catalog,
+  ownPid: number,
+): Promise<{ readonly who: string; readonly hint: string }> {
+  const tried = "Cannot see what the slot waits for";
+  const [session] = await catalog.query(
+    tried,
+    `SELECT a.pid::text, a.usename, a.application_name AS application, a.state, a.query,
+       round(extract(epoch FROM now() - a.xact_start))::text AS seconds
+     FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> $1
+     ORDER BY a.xact_start LIMIT 1`,
+    [ownPid],
+  );
+  const [prepared] = await catalog.query(
+    tried,
+    `SELECT quote_literal(gid) AS gid, owner, database, round(extract(epoch FROM now() - prepared))::text AS seconds
+     FROM pg_prepared_xacts ORDER BY prepared LIMIT 1`,
+  );
+  if (prepared && !(session && Number(session.seconds) > Number(prepared.seconds))) {
+    const { gid, owner, database, seconds } = prepared;
+    return {
+      who:
+        `the transaction that was prepared as ${gid} ${seconds} s ago by "${owner}" in database "${database}"`,
+      hint: `End it in that database: COMMIT PREPARED ${gid} or ROLLBACK PREPARED ${gid}`,
+    };
+  }
+  if (session === undefined) {
+    return { who: "a transaction that has not ended", hint: "End that transaction" };
+  }
+  const { pid, usename, application, state, seconds, query } = session;
+  return {
+    who:
+      `the transaction of process ${pid} ("${usename}", application "${application}", ${state}), open for ` +
+      `${seconds} s, whose last statement is: ${withoutValues(query ?? "")}`,
+    hint: `End that transaction, or the session: SELECT pg_terminate_backend(${pid})`,
+  };
 }
 
 /** A statement that shows what it does and nothing of the data: texts and numbers are left out, and what is long. */

@@ -83,7 +83,8 @@ export const streamKeys = {
   ),
   two_phase: z.boolean().refine(
     (isOn) => !isOn,
-    "Prepared transactions are read when they commit: what was read at PREPARE could not be taken back",
+    "Prepared transactions are read when they commit: what was read at PREPARE could not be taken back, and might be " +
+      "rolled back. Remove it",
   ).default(false).describe("Prepared transactions are read at COMMIT PREPARED, like others"),
 };
 
