@@ -85,7 +85,8 @@ Deno.test("a heartbeat keeps its interval, also where its own table is captured,
   const startedMs = performance.now();
   await using reader = new Reader(configFor(pg, keys), undefined, testContext({ metrics }));
   const reading = readOn(reader);
-  await until(() => reader.records.length >= 4);
+  // The last one's answer may come behind the change that it made.
+  await until(() => reader.records.length >= 4 && values.get("heartbeats_total")! >= 4);
   // Four changes are at least three intervals apart; a loop that feeds itself would make thousands.
   assert(performance.now() - startedMs > 2500, `${performance.now() - startedMs} ms`);
   await reader[Symbol.asyncDispose]();
@@ -98,7 +99,6 @@ Deno.test("a heartbeat keeps its interval, also where its own table is captured,
       "beats update",
     ],
   );
-  assert(values.get("heartbeats_total")! >= 4);
 });
 
 Deno.test("a heartbeat that fails is a warning, once, and reading goes on", async () => {
