@@ -1,42 +1,20 @@
 /** The store against a real Azurite, which checks signatures, conditions and hashes. */
 import assert from "node:assert/strict";
-import { createHash, createHmac } from "node:crypto";
-import { ConnectorError } from "../../../formats/data/errors.ts";
+import { createHmac } from "node:crypto";
 import { fakeSinkContext } from "../../../tests/fakes/context.ts";
 import { type Azurite, AZURITE_ACCOUNT, AZURITE_KEY, startAzurite } from "../../../tests/servers/azurite.ts";
 import { type FindFault, type HttpProxy, startHttpProxy } from "../../../tests/servers/http_proxy.ts";
 import { requireServer } from "../../../tests/servers/missing.ts";
-import type { CheckFinding } from "../../contract.ts";
 import type { HttpRequest } from "../http.ts";
 import type { AzureConfig } from "./config.ts";
+import { caught, findings, HTTP_KEYS, large, md5, object, SMALL } from "../store_testing.ts";
 import { sharedKey } from "./signature.ts";
 import { AzureStore, openStore } from "./store.ts";
 
-const HTTP = {
-  retry: {
-    max_retries: 4,
-    initial_backoff_ms: 100,
-    max_backoff_ms: 20_000,
-    backoff_multiplier: 2,
-    jitter_factor: 0.5,
-  },
-  request_timeout_secs: 60,
-};
-const SMALL = [new TextEncoder().encode('{"a":1}\n'), new TextEncoder().encode('{"a":2}\n')];
 const LARGE_BYTES = (16 << 20) + 12_345;
 
 /** More than one block, as two pieces. */
-const LARGE = large();
-
-function large(): Uint8Array[] {
-  const bytes = new Uint8Array(LARGE_BYTES);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = i % 251;
-  return [bytes.subarray(0, 5_000_000), bytes.subarray(5_000_000)];
-}
-
-function object(name: string, body: readonly Uint8Array[] = SMALL) {
-  return { name, body, contentType: "application/x-ndjson" };
-}
+const LARGE = large(LARGE_BYTES);
 
 function opened(endpoint: string, azure: Partial<AzureConfig> = {}, bucket = "lake") {
   const context = fakeSinkContext();
@@ -48,7 +26,7 @@ function opened(endpoint: string, azure: Partial<AzureConfig> = {}, bucket = "la
     ...key,
     ...azure,
   };
-  return { store: openStore({ ...HTTP, bucket, azure: config }, context), context };
+  return { store: openStore({ ...HTTP_KEYS, bucket, azure: config }, context), context };
 }
 
 /** A store behind a proxy that makes faults. */
@@ -87,24 +65,6 @@ async function read(azurite: Azurite, name: string, bucket = "lake") {
 async function names(azurite: Azurite, bucket: string): Promise<string[]> {
   const xml = await (await ask(azurite, "GET", `${bucket}?restype=container&comp=list`)).text();
   return [...xml.matchAll(/<Name>(.*?)<\/Name>/g)].map(([, name]) => name);
-}
-
-function md5(pieces: readonly Uint8Array[]): string {
-  const hash = createHash("md5");
-  for (const piece of pieces) hash.update(piece);
-  return hash.digest("base64");
-}
-
-async function caught(promise: Promise<unknown>): Promise<ConnectorError> {
-  const error = await promise.then(() => assert.fail("It did not fail"), (error: unknown) => error);
-  assert(error instanceof ConnectorError, String(error));
-  return error;
-}
-
-async function findings(store: AzureStore): Promise<CheckFinding[]> {
-  const found: CheckFinding[] = [];
-  await store.check((finding) => found.push(finding));
-  return found;
 }
 
 /** Service SAS of a container, version 2020-12-06: "Create a service SAS", string-to-sign. */

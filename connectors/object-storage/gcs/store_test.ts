@@ -1,49 +1,23 @@
-/**
- * The store against two servers: one that is scripted from Google's documentation, and fake-gcs-server where it is
- * built.
- */
+/** The store against two servers: fake-gcs-server, and one that is scripted from Google's documentation. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { ConnectorError } from "../../../formats/data/errors.ts";
 import { fakeSinkContext } from "../../../tests/fakes/context.ts";
 import { startFakeGcs } from "../../../tests/servers/fake_gcs.ts";
 import { type FindFault, type HttpProxy, startHttpProxy } from "../../../tests/servers/http_proxy.ts";
 import { requireServer } from "../../../tests/servers/missing.ts";
 import { ScriptedGcs } from "../../../tests/servers/scripted_gcs.ts";
-import type { CheckFinding } from "../../contract.ts";
+import { caught, findings, HTTP_KEYS, large, md5, object, SMALL } from "../store_testing.ts";
 import type { GcsConfig } from "./config.ts";
 import { type GcsStore, openStore } from "./store.ts";
 
-const HTTP = {
-  retry: {
-    max_retries: 4,
-    initial_backoff_ms: 100,
-    max_backoff_ms: 20_000,
-    backoff_multiplier: 2,
-    jitter_factor: 0.5,
-  },
-  request_timeout_secs: 60,
-};
-const SMALL = [new TextEncoder().encode('{"a":1}\n'), new TextEncoder().encode('{"a":2}\n')];
 const PIECE = 16 << 20;
 const LARGE_BYTES = 2 * PIECE + 12_345;
-/** More than two pieces of an upload, in two pieces of memory. */
-const LARGE = large();
-
-function large(): Uint8Array[] {
-  const bytes = new Uint8Array(LARGE_BYTES);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = i % 251;
-  return [bytes.subarray(0, 5_000_000), bytes.subarray(5_000_000)];
-}
-
-function object(name: string, body: readonly Uint8Array[] = SMALL) {
-  return { name, body, contentType: "application/x-ndjson" };
-}
+/** More than two pieces of an upload. */
+const LARGE = large(LARGE_BYTES);
 
 function opened(endpoint: string, gcs: Partial<GcsConfig> = {}, bucket = "lake") {
   const context = fakeSinkContext();
   const config: GcsConfig = { endpoint, use_adc: false, anonymous: true, ...gcs };
-  return { store: openStore({ ...HTTP, bucket, gcs: config }, context), context };
+  return { store: openStore({ ...HTTP_KEYS, bucket, gcs: config }, context), context };
 }
 
 /** A store behind a proxy that makes faults. */
@@ -55,24 +29,6 @@ async function faulty(
   await using proxy = await startHttpProxy(port, fault);
   await using store = opened(`http://127.0.0.1:${proxy.port}`).store;
   await use(store, proxy);
-}
-
-function md5(pieces: readonly Uint8Array[]): string {
-  const hash = createHash("md5");
-  for (const piece of pieces) hash.update(piece);
-  return hash.digest("base64");
-}
-
-async function caught(promise: Promise<unknown>): Promise<ConnectorError> {
-  const error = await promise.then(() => assert.fail("It did not fail"), (error: unknown) => error);
-  assert(error instanceof ConnectorError, String(error));
-  return error;
-}
-
-async function findings(store: GcsStore): Promise<CheckFinding[]> {
-  const found: CheckFinding[] = [];
-  await store.check((finding) => found.push(finding));
-  return found;
 }
 
 async function read(port: number, name: string) {

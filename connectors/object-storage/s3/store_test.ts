@@ -12,25 +12,14 @@ import {
 } from "../../../tests/servers/http_proxy.ts";
 import { requireServer } from "../../../tests/servers/missing.ts";
 import { startVersitygw, type Versitygw } from "../../../tests/servers/versitygw.ts";
-import type { CheckFinding, Clock } from "../../contract.ts";
+import type { Clock } from "../../contract.ts";
 import { joined, sizeOf } from "../bytes.ts";
 import definition from "../connector.ts";
+import { findings, large, object, SMALL } from "../store_testing.ts";
 import { openStore } from "./store.ts";
 
-const SMALL = [new TextEncoder().encode('{"a":1}\n'), new TextEncoder().encode('{"a":2}\n')];
-const LARGE = large();
-
-/** More than two parts, in pieces that no part ends with. */
-function large(): Uint8Array[] {
-  const bytes = Uint8Array.from({ length: (17 << 20) + 12_345 }, (_, i) => i % 251);
-  return [bytes.subarray(0, 5_000_001), bytes.subarray(5_000_001)];
-}
-
-const object = (name: string, body: readonly Uint8Array[] = SMALL) => ({
-  name,
-  body,
-  contentType: "application/x-ndjson",
-});
+/** More than two parts. */
+const LARGE = large((17 << 20) + 12_345);
 
 interface Options {
   readonly s3?: Record<string, unknown>;
@@ -133,18 +122,13 @@ Deno.test("S3 store on versitygw", async (t) => {
   await t.step("check() proves that objects can be made, and leaves nothing", async () => {
     await using store = opened(server).store;
     const before = [...server.objects().keys()];
-    const findings: CheckFinding[] = [];
-    await store.check((finding) => findings.push(finding));
-    assert.deepEqual(findings.map(({ name, status }) => [name, status]), [["bucket", "ok"], [
-      "conditions",
-      "ok",
-    ]]);
+    assert.deepEqual((await findings(store)).map(({ name, status }) => [name, status]), [
+      ["bucket", "ok"],
+      ["conditions", "ok"],
+    ]);
     assert.deepEqual([...server.objects().keys()], before);
     await using wrong = opened(server, { s3: { region: "eu-west-1" } }).store;
-    const [finding] = await new Promise<CheckFinding[]>((resolve) => {
-      const found: CheckFinding[] = [];
-      wrong.check((one) => found.push(one)).then(() => resolve(found));
-    });
+    const [finding] = await findings(wrong);
     assert.equal(finding.status, "failed");
     assert.equal(finding.hint, "Set s3.region: us-east-1");
   });
@@ -158,9 +142,7 @@ Deno.test("S3 store on versitygw", async (t) => {
       }));
       const s3 = { endpoint: `http://127.0.0.1:${careless.port}` };
       await using store = opened(server!, { s3 }).store;
-      const findings: CheckFinding[] = [];
-      await store.check((finding) => findings.push(finding));
-      assert.deepEqual(findings.map(({ name, status }) => [name, status]), [
+      assert.deepEqual((await findings(store)).map(({ name, status }) => [name, status]), [
         ["bucket", "ok"],
         ["conditions", "failed"],
         ["rights", "warning"],
