@@ -264,7 +264,8 @@ Deno.test("a server that is stopped and started is an error to retry, and nothin
 });
 
 Deno.test("a server that goes silent is noticed", async () => {
-  await using pg = await startPostgres({ settings: { wal_sender_timeout: "1s" } });
+  // Long enough for a busy machine to answer in time while the server is there.
+  await using pg = await startPostgres({ settings: { wal_sender_timeout: "2s" } });
   await pg.query("CREATE TABLE t (id int PRIMARY KEY)");
   await using reader = new Reader(configFor(pg, { snapshot: { mode: "never" } }));
   const failing = failure(reader);
@@ -277,7 +278,7 @@ Deno.test("a server that goes silent is noticed", async () => {
 });
 
 Deno.test("a consumer that sleeps longer than wal_sender_timeout keeps its connection", async () => {
-  await using pg = await startPostgres({ settings: { wal_sender_timeout: "1s" } });
+  await using pg = await startPostgres({ settings: { wal_sender_timeout: "4s" } });
   await pg.query("CREATE TABLE t (id int PRIMARY KEY, v text)");
   await using reader = new Reader(configFor(pg, { snapshot: { mode: "never" } }));
   const started = reader.next();
@@ -285,7 +286,7 @@ Deno.test("a consumer that sleeps longer than wal_sender_timeout keeps its conne
   await pg.query("INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 30000) i");
   await started;
   const [{ active_pid }] = await pg.query("SELECT active_pid FROM pg_replication_slots");
-  await pause(4000);
+  await pause(6000);
   const records = await reader.until((records) => ids(records).includes(30000));
   assert.deepEqual(ids(records), Array.from({ length: 30000 }, (_, i) => i + 1));
   assert.deepEqual(await pg.query("SELECT active_pid FROM pg_replication_slots"), [{ active_pid }]);

@@ -85,15 +85,15 @@ export async function runAsServer(
   return text.decode(stdout);
 }
 
-/** Calls `attempt` until it gives something else than undefined; `ended` rejecting ends the wait. */
+/** Calls `attempt` until it gives something else than undefined or false, which it returns. */
 export async function waitUntil<T>(
-  attempt: () => Promise<T | undefined>,
+  attempt: () => Promise<T | undefined | false>,
   options: { what: string; timeoutMs: number; everyMs?: number },
 ): Promise<T> {
   const deadline = performance.now() + options.timeoutMs;
   for (;;) {
     const result = await attempt();
-    if (result !== undefined) return result;
+    if (result !== undefined && result !== false) return result;
     if (performance.now() > deadline) {
       throw new Error(`Waited ${options.timeoutMs} ms in vain for ${options.what}`);
     }
