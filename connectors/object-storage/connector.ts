@@ -51,7 +51,9 @@ const config = z.strictObject({
   envelope: z.enum(LAYOUTS).optional().describe(
     "The layout of a record in `jsonl` and `json`. Without it `standard` for changes and `rivven` for records that are no changes",
   ),
-  batch_size: z.int().min(1).default(100_000).describe("Most records in a flush, over all files"),
+  batch_size: z.int().min(1).default(100_000).describe(
+    "Files are made when they hold so many records together; those that are on their way by then are in them, too",
+  ),
   flush_interval_secs: z.number().min(0.1).max(3600).default(60).describe(
     "How long a record waits at most until its file is made, in seconds",
   ),

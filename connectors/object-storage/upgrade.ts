@@ -15,6 +15,9 @@ const OF_S3 = [
   "path_style_access",
   "anonymous",
   "role_arn",
+  "role_external_id",
+  "role_session_name",
+  "sts_endpoint",
   "sse",
   "storage_class",
 ];
