@@ -24,6 +24,8 @@ export interface PostgresOptions {
   readonly version?: PostgresVersion;
   /** Lines of postgresql.conf; they win over ours. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Variables of the server's processes. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Default: a free one, kept over restarts. */
   readonly port?: number;
   /** false: faster, and a crash of the machine may lose data (a crash of the server does not). Default true. */
@@ -67,7 +69,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       ...options.settings,
     };
     await writeSettings(dataDir, settings);
-    const server = new Postgres(files.version, files.binDir, dir, dataDir, port, settings);
+    const server = new Postgres(files.version, files.binDir, dir, dataDir, port, settings, options.env);
     await server.start();
     return server;
   } catch (error) {
@@ -102,6 +104,7 @@ export class Postgres implements AsyncDisposable {
     readonly port: number,
     /** What was written to its configuration. */
     readonly settings: Readonly<Record<string, string>>,
+    readonly env: Readonly<Record<string, string>> = {},
   ) {
     this.logFile = join(socketDir, "log");
   }
@@ -168,7 +171,7 @@ export class Postgres implements AsyncDisposable {
     const process = new Deno.Command("sh", {
       // exec: the process id is the postmaster's.
       args: ["-c", 'exec "$0" "$@" >>"$LOG" 2>&1', join(this.binDir, "postgres"), "-D", this.dataDir],
-      env: { LOG: this.logFile, LC_ALL: "C", TZ: "UTC" },
+      env: { LOG: this.logFile, LC_ALL: "C", TZ: "UTC", ...this.env },
       ...serverUser,
       cwd: this.socketDir,
       detached: true, // Ctrl-C is for us: who uses the server decides when it ends

@@ -73,16 +73,19 @@ export async function runProgram(
   return stdout;
 }
 
-/** Into a folder of this process, which then gets its name at once: other processes may install the same. */
+/** Into a folder that gets its name when it is complete. One installs, whoever else needs the same waits. */
 async function install(folder: string, packages: readonly string[]): Promise<void> {
-  const begun = `${folder}.${Deno.pid}`;
+  using lock = await Deno.open(`${folder}.lock`, { create: true, write: true, mode: 0o600 });
+  await lock.lock(true);
+  if (await exists(folder)) return;
+  const begun = `${folder}.building`;
+  await Deno.remove(begun, { recursive: true }).catch(() => {});
   try {
     await runProgram("python3", ["-m", "venv", begun]);
     await runProgram(`${begun}/bin/python3`, ["-m", "pip", "install", "-q", "--no-compile", ...packages]);
     await Deno.rename(begun, folder);
   } catch (cause) {
     await Deno.remove(begun, { recursive: true }).catch(() => {});
-    if (await exists(folder)) return;
     throw new ServerMissing(`Python has no ${packages.join(", ")}, and can't get it`, { cause });
   }
 }

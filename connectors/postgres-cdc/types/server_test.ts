@@ -19,8 +19,13 @@ const HOSTILE = {
   bytea_output: "escape",
 };
 
-async function startHostile(t: Deno.TestContext, version: PostgresVersion): Promise<Postgres | undefined> {
-  const server = await requireServer(t, () => startPostgres({ version, fsync: false, settings: HOSTILE }));
+async function startHostile(
+  t: Deno.TestContext,
+  version: PostgresVersion,
+  env: Record<string, string> = {},
+): Promise<Postgres | undefined> {
+  const options = { version, fsync: false, settings: HOSTILE, env };
+  const server = await requireServer(t, () => startPostgres(options));
   await server?.query(settingsSql());
   return server;
 }
@@ -454,10 +459,8 @@ Deno.test("money has the value that the server's locale gives it, whatever its s
     });
     return;
   }
-  const before = Deno.env.get("LOCPATH");
-  Deno.env.set("LOCPATH", dir);
   try {
-    await using server = await startHostile(t, 18);
+    await using server = await startHostile(t, 18, { LOCPATH: dir });
     if (!server) return;
     for (const [locale, values] of locales) {
       await server.query(`SET lc_monetary = '${locale}.UTF-8'`);
@@ -473,8 +476,6 @@ Deno.test("money has the value that the server's locale gives it, whatever its s
     const [{ x }] = await server.query("SELECT 1234567::money AS x");
     assert.ok(isRefused(dollars, 790, x!), "a text of another locale than the catalog's is refused");
   } finally {
-    if (before === undefined) Deno.env.delete("LOCPATH");
-    else Deno.env.set("LOCPATH", before);
     await Deno.remove(dir, { recursive: true });
   }
 });
