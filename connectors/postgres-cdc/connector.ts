@@ -30,7 +30,7 @@ export interface PostgresConfig extends TypeOptions, LoginConfig, SignalConfig, 
   readonly tables: readonly string[];
   readonly exclude_tables: readonly string[];
   readonly snapshot: {
-    readonly mode: "initial" | "always" | "never" | "no_data" | "when_needed" | "initial_only";
+    readonly mode: "initial" | "always" | "never" | "no_data" | "when_needed" | "initial_only" | "recovery";
     readonly include_tables: readonly string[];
     readonly exclude_tables: readonly string[];
     readonly select_overrides: Readonly<Record<string, string>>;
@@ -50,16 +50,19 @@ const patterns = (what: string) =>
   );
 
 const snapshot = z.strictObject({
-  mode: z.enum(["initial", "always", "never", "no_data", "when_needed", "initial_only"], {
-    error: ({ input }) =>
-      input === "recovery"
-        ? 'Snapshot mode "recovery" has nothing to recover here: PostgreSQL sends the columns of a table with its ' +
-          "changes. Write initial, which goes on at the saved position"
-        : undefined,
-  }).default("initial").describe(
+  mode: z.enum([
+    "initial",
+    "always",
+    "never",
+    "no_data",
+    "when_needed",
+    "initial_only",
+    "recovery",
+  ]).default("initial").describe(
     "What is read before the stream: initial: all rows, when no position is saved; never: nothing; no_data: the columns " +
       "of the tables, for schema_change_topic; always: all rows at each start; when_needed: as initial, and again " +
-      "when the slot was lost; initial_only: all rows, then the end",
+      "when the slot was lost; initial_only: all rows, then the end; recovery: as no_data at each start, and then from the " +
+      "saved position on",
   ),
   include_tables: patterns("Only these of the captured tables are read in a snapshot"),
   exclude_tables: patterns("Captured tables that are not read in a snapshot"),
@@ -254,6 +257,10 @@ function upgradeConfig(given: Record<string, unknown>): { config: Record<string,
   if (isObject(config.snapshot) && config.snapshot.mode === "schema_only") {
     config.snapshot = { ...config.snapshot, mode: "no_data" };
     notes.push('snapshot mode "schema_only" is called "no_data"');
+  }
+  if (isObject(config.snapshot) && config.snapshot.mode === "schema_only_recovery") {
+    config.snapshot = { ...config.snapshot, mode: "recovery" };
+    notes.push('snapshot mode "schema_only_recovery" is called "recovery"');
   }
   return { config, notes };
 }

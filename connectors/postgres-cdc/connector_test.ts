@@ -84,11 +84,6 @@ Deno.test("what the stream can't carry is refused with the reason", () => {
   assert.match(refusal({ skipped_operations: ["none", "t"] }), /stands alone/);
 });
 
-Deno.test("snapshot mode recovery is refused with the reason", () => {
-  const { error } = config.safeParse({ ...MINIMAL, snapshot: { mode: "recovery" } });
-  assert.match(error?.message ?? "", /nothing to recover/);
-});
-
 Deno.test("topics of schema changes and transactions are off, and take Debezium's spelling", () => {
   const { schema_change_topic, transaction_topic } = config.parse(MINIMAL);
   assert.deepEqual(schema_change_topic, { enabled: false, include_columns: true, schemas: [] });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DataRecord } from "../../formats/data/record.ts";
+import type { Value } from "../../formats/data/value.ts";
 import { requireServer } from "../../tests/servers/missing.ts";
 import { type Postgres, startPostgres } from "../../tests/servers/postgres.ts";
 import { configFor, Reader, testContext, waitForSlot } from "./testing.ts";
@@ -244,6 +245,49 @@ Deno.test("no_data sends the columns of the tables and then the changes, and aft
   await using again = new Reader(config, reader.position, context);
   const second = await changes(again, pg, "INSERT INTO b VALUES (3)", 1);
   assert.deepEqual(second.map(brief), [["b", "insert", { id: 3 }, { id: 3 }]]);
+});
+
+Deno.test("recovery announces all tables again, also those that nothing happens to, and goes on where reading was", async () => {
+  await using pg = await startPostgres();
+  await pg.query("CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY)");
+  const keys = { schema_change_topic: { enabled: true } };
+  const recovery = configFor(pg, { ...keys, snapshot: { mode: "recovery" } });
+  const context = testContext();
+  {
+    await using reader = new Reader(recovery, undefined, context);
+    await assert.rejects(reader.next(), { code: "config_no_position" });
+    assert.deepEqual(await pg.query("SELECT FROM pg_replication_slots"), []);
+  }
+  await pg.query("INSERT INTO a VALUES (1, 'old')");
+  let position;
+  let version = 0;
+  {
+    await using reader = new Reader(configFor(pg, keys), undefined, context);
+    await reader.until((records) => records.some(({ operation }) => operation === "snapshot"));
+    await changes(reader, pg, "INSERT INTO a VALUES (2, 'new')", 1);
+    position = reader.position;
+    version = reader.records.at(-1)!.stream.version;
+  }
+  await pg.query("INSERT INTO a VALUES (3, 'meanwhile')");
+  for (let times = 1; times <= 2; times++) {
+    await using reader: Reader = new Reader(recovery, position, context);
+    reader.acknowledges = false;
+    const records: DataRecord[] = await reader.atLeast(3);
+    const [first, second, ...rows] = records;
+    for (const [record, table] of [[first, "a"], [second, "b"]] as const) {
+      const { change_type, columns, table: name } = record.after as Record<string, Value>;
+      assert.deepEqual([record.operation, change_type, name], ["schema", "CREATE", table]);
+      assert((columns as Value[]).length > 0);
+    }
+    assert.deepEqual(rows.map(brief), [["a", "insert", { id: 3 }, { id: 3, v: "meanwhile" }]]);
+    assert.equal(rows[0].stream.version, version + times);
+  }
+  // And then nothing is new any more.
+  await using reader = new Reader(configFor(pg, keys), position, context);
+  assert.deepEqual((await reader.atLeast(1)).map(brief), [["a", "insert", { id: 3 }, {
+    id: 3,
+    v: "meanwhile",
+  }]]);
 });
 
 Deno.test("no_data without schema_change_topic is just the changes from now on", async () => {

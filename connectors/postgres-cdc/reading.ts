@@ -119,6 +119,7 @@ export class Reading {
     const history = new SchemaHistory(
       preview ? undefined : this.#context.state,
       saved && deliveredBefore(saved),
+      mode === "recovery",
     );
     const book = new StreamBook(database, history, rowRules(this.#config));
     const run: Run = { facts, origin, writer: this.#context.batchWriter(), history, book };
@@ -173,8 +174,9 @@ export class Reading {
     }
     if (this.#signal.aborted) return;
     const start = plan.resume ?? { lsn: startLsn, index: 0, lastCommit: 0n };
-    if (this.#config.snapshot.mode === "no_data" && plan.resume === undefined) {
-      yield* this.#tablesWithoutRows(run, publication, start);
+    const { mode } = this.#config.snapshot;
+    if (mode === "no_data" && plan.resume === undefined || mode === "recovery" && !plan.snapshot) {
+      yield* this.#tablesWithoutRows(run, publication, start, plan.resume && saved);
     }
     log.info(`Streaming from ${formatLsn(start.lsn)}`, { slot: slot_name, publication: publication.name });
     yield* this.#stream(run, {
@@ -398,11 +400,16 @@ export class Reading {
     }
   }
 
-  /** The columns of the tables, as `schema_change_topic` wants them. */
+  /**
+   * The columns of the tables, as `schema_change_topic` wants them.
+   *
+   * @param saved the position that is kept; undefined: there is none yet
+   */
   async *#tablesWithoutRows(
     { facts, history, writer, book, origin }: Run,
     publication: Publication,
     start: StreamPoint,
+    saved?: PostgresPosition,
   ): AsyncGenerator<Batch> {
     const topic = schemaChangeTopic(this.#options);
     if (!topic.enabled) return;
@@ -414,9 +421,9 @@ export class Reading {
     await history.load(tables.map(({ table }) => table));
     const own = new TextEncoder().encode(sourceMembers(0n, start.lsn, null));
     const timeMicros = this.#context.clock.nowMicros();
-    const position = streamPosition(origin, start);
+    const position = saved ?? streamPosition(origin, start);
     // Until all of them are delivered another start begins anew.
-    const unfinished: PostgresPosition = {
+    const unfinished: PostgresPosition = saved ?? {
       ...position,
       snapshot: {
         state: "reading",

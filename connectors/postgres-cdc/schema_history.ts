@@ -50,6 +50,7 @@ type Document<T> = readonly Dated<T>[];
 export class SchemaHistory {
   readonly #state: DocumentStore | undefined;
   readonly #delivered: Place | undefined;
+  readonly #isRebuilt: boolean;
   /** By OID: what the table was like; by name: which versions were given under it, also to a table that is gone. */
   readonly #byOid = new Map<number, Document<TableVersion>>();
   readonly #byName = new Map<string, Document<{ readonly version: number }>>();
@@ -58,8 +59,10 @@ export class SchemaHistory {
   /**
    * @param state where it is kept; undefined: only in memory
    * @param delivered everything that begins before it has reached the sinks; undefined: nothing has
+   * @param isRebuilt all tables are new; versions go on counting all the same
    */
-  constructor(state?: DocumentStore, delivered?: Place) {
+  constructor(state?: DocumentStore, delivered?: Place, isRebuilt = false) {
+    this.#isRebuilt = isRebuilt;
     this.#state = state;
     this.#delivered = delivered;
   }
@@ -70,7 +73,7 @@ export class SchemaHistory {
       const qualified = `${schema}.${name}`;
       return [
         this.#byOid.has(oid) || this.#read<TableVersion>(tableKey(oid)).then((found) => {
-          this.#byOid.set(oid, found);
+          this.#byOid.set(oid, this.#isRebuilt ? [] : found);
         }),
         this.#byName.has(qualified) || this.#read<{ version: number }>(nameKey(qualified)).then((found) => {
           this.#byName.set(qualified, found);

@@ -55,6 +55,7 @@ export function decideStart(before: BeforeStart, keys: StartKeys): StartPlan {
     isGap: false,
     reason,
   });
+  if (mode === "recovery" && saved === undefined) throw nothingToRecover();
   if (slot_temporary && slot) throw slotStays(slot_name);
   const gone = goneSince(before, keys);
   const isNeeded = mode === "when_needed";
@@ -123,6 +124,16 @@ function slotEnded(what: string, lsn: bigint, serverLsn: bigint): ConnectorError
       hint:
         "Set snapshot.mode to when_needed or always, which then take a new snapshot; or go on without those " +
         `changes: run ${RESET}, with snapshot.mode never`,
+    },
+  );
+}
+
+function nothingToRecover(): ConnectorError {
+  return new ConnectorError(
+    "Snapshot mode recovery announces the tables again and goes on at the saved position, and none is saved",
+    {
+      code: "config_no_position",
+      hint: "Set snapshot.mode to initial, or to no_data for the columns without rows",
     },
   );
 }
