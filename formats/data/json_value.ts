@@ -121,9 +121,47 @@ export function valueText(value: Value | undefined): string {
       if (value === null) return "null";
       if (value instanceof Uint8Array) return `"${value.toBase64()}"`;
       if (Array.isArray(value)) return `[${value.map(valueText).join(",")}]`;
-      return membersText(value as Row, Object.keys(value));
+      return rowText(value as Row);
   }
 }
+
+/** Most rows hold nothing that `JSON.stringify` writes in another way, which takes a quarter of the time. */
+function rowText(row: Row): string {
+  const plain = asPlainJson(row);
+  return plain === undefined ? membersText(row, Object.keys(row)) : JSON.stringify(plain);
+}
+
+/** The row with small integers as numbers; undefined where it holds what has a text of its own. */
+function asPlainJson(row: Row): Row | undefined {
+  let copy: Record<string, Value> | undefined;
+  for (const name in row) {
+    const value = row[name];
+    switch (typeof value) {
+      case "string":
+      case "boolean":
+      case "undefined":
+        break;
+      case "number":
+        if (
+          Number.isInteger(value)
+            ? !Number.isSafeInteger(value) || Object.is(value, -0)
+            : !Number.isFinite(value)
+        ) {
+          return undefined;
+        }
+        break;
+      case "bigint":
+        if (value > MAX_SAFE || value < -MAX_SAFE) return undefined;
+        (copy ??= { ...row })[name] = Number(value);
+        break;
+      default:
+        if (value !== null) return undefined;
+    }
+  }
+  return copy ?? row;
+}
+
+const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** The members of `row` with these names, in their order; a name that the row has not is left out. */
 export function membersText(row: Row, names: readonly string[]): string {

@@ -56,6 +56,22 @@ Deno.test("members without a value are left out, as absent columns are", () => {
   assert.equal(membersText({ a: 1, c: null }, ["c", "constructor", "a"]), '{"c":null,"a":1}');
 });
 
+Deno.test("a whole row has the text of its members, whatever they are", () => {
+  const special: Value[] = [-0, NaN, -Infinity, 1e21, 2 ** 53, 0.1, 9007199254740991n, -9007199254740992n, 7n]
+    .concat([null, new Uint8Array([1]), [1n], { a: 1n }, "\u2028\ud800", true] as never[]);
+  const anyRow = fc.dictionary(
+    fc.oneof(anyText, fc.constantFrom("__proto__", "toJSON", "7", "")),
+    fc.oneof(anyJson, fc.constantFrom(...special)),
+  );
+  fc.assert(
+    fc.property(anyRow, (row) => assert.equal(valueText(row), membersText(row, Object.keys(row)))),
+    SEEDED,
+  );
+  for (const value of special) {
+    assert.equal(valueText({ a: value, b: 1n }), membersText({ a: value, b: 1n }, ["a", "b"]));
+  }
+});
+
 Deno.test("parsed values get back the types that JSON has not", () => {
   const int64: ColumnType = { kind: "int64" };
   const bytes: ColumnType = { kind: "bytes" };
