@@ -148,7 +148,7 @@ Deno.test("a server that accepts the connection and says nothing is given up aft
     await assert.rejects(reached(configFor(pg, { connect_timeout_secs: 1, tls: { mode } })), {
       code: "connection_timeout",
     });
-    assert.ok(performance.now() - startedMs < 5000);
+    assert.ok(performance.now() - startedMs < 20_000); // and not after the 30 s that are the default
   }
   const abort = new AbortController();
   const endpoint = endpointOf(configFor(pg), "test");

@@ -30,7 +30,7 @@ type Found = DataRecord & { readonly lane: string; readonly position: Position }
 /** Reads until there are `count` records. */
 async function read(source: Source, count: number, from?: Position): Promise<Found[]> {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), 20_000);
+  const timer = setTimeout(() => stop.abort(), 120_000);
   const found: Found[] = [];
   try {
     for await (const batch of source.read(from, stop.signal)) {
@@ -206,7 +206,7 @@ Deno.test("a first run begins where start_offset says, and a second one where th
   await client.publish("t", 0, [{ value: utf8.encode("2") }]);
   const first = async (config: Record<string, Json>) => {
     await using source = open(broker, { topics: ["t"], ...config }).source;
-    const iterator = source.read(undefined, AbortSignal.timeout(10_000))[Symbol.asyncIterator]();
+    const iterator = source.read(undefined, AbortSignal.timeout(120_000))[Symbol.asyncIterator]();
     const { value } = await iterator.next();
     await iterator.return?.();
     return value.position.topics;

@@ -43,11 +43,18 @@ Deno.test("the demo's writer keeps its pace and stops when told", async () => {
   await createShop(client, 50);
   const stop = new AbortController();
   const started = performance.now();
-  const writing = write(client, { rowsPerSecond: 100, seed: 1 }, stop.signal);
-  setTimeout(() => stop.abort(), 500);
-  const { inserted, updated, deleted } = await writing;
+  const { inserted, updated, deleted } = await write(
+    client,
+    { rowsPerSecond: 100, seed: 1 },
+    stop.signal,
+    15,
+  );
   const seconds = (performance.now() - started) / 1000;
   const rows = inserted + updated + deleted;
   // One transaction of a dozen rows may always be on top.
   assert.ok(rows > 5 && rows <= 100 * seconds + 60, `${rows} rows in ${seconds} s`);
+
+  const writing = write(client, { rowsPerSecond: 0.001, seed: 1 }, stop.signal);
+  setTimeout(() => stop.abort(), 200);
+  await writing; // and not its next transaction, hours later
 });

@@ -142,7 +142,7 @@ Deno.test("a PostgreSQL ends when the process that started it is killed", async 
   assert.equal(await isRunning(Number(pid)), true);
   owner.kill("SIGKILL");
   await owner.status;
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   while (await isRunning(Number(pid))) {
     assert.ok(performance.now() < deadline, "the server is still running");
     await new Promise((resolve) => setTimeout(resolve, 10));

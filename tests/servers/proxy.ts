@@ -19,6 +19,8 @@ export interface ProxyStats {
   readonly bytesUp: number;
   /** Bytes passed on from the target to the clients. */
   readonly bytesDown: number;
+  /** Bytes that went nowhere, of both. */
+  readonly bytesSwallowed: number;
 }
 
 /**
@@ -50,6 +52,7 @@ export class TcpProxy implements AsyncDisposable {
   #connections = 0;
   #bytesUp = 0;
   #bytesDown = 0;
+  #bytesSwallowed = 0;
 
   /** Use startProxy(). */
   constructor(server: Server, target: ProxyTarget) {
@@ -70,6 +73,7 @@ export class TcpProxy implements AsyncDisposable {
       open: this.#pairs.size,
       bytesUp: this.#bytesUp,
       bytesDown: this.#bytesDown,
+      bytesSwallowed: this.#bytesSwallowed,
     };
   }
 
@@ -137,13 +141,13 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #up(chunk: Uint8Array): Uint8Array | undefined {
-    if (this.#mode === "swallow") return undefined;
+    if (this.#mode === "swallow") return this.#swallowed(chunk);
     this.#bytesUp += chunk.length;
     return chunk;
   }
 
   #down(pair: Pair, number: number, chunk: Uint8Array): Uint8Array | undefined {
-    if (this.#mode === "swallow") return undefined;
+    if (this.#mode === "swallow") return this.#swallowed(chunk);
     const cut = this.#findCut?.(number, chunk);
     if (cut !== undefined) {
       this.#findCut = undefined;
@@ -159,6 +163,10 @@ export class TcpProxy implements AsyncDisposable {
     }
     pair.endAfter(passed);
     return passed;
+  }
+
+  #swallowed({ length }: Uint8Array): undefined {
+    this.#bytesSwallowed += length;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

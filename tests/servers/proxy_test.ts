@@ -74,7 +74,13 @@ Deno.test("a proxy passes bytes and ends on, and counts both directions", async 
     await using client = new Client(proxy.port);
     client.send("hello");
     await client.until("hello");
-    assert.deepEqual(proxy.stats, { connections: 1, open: 1, bytesUp: 5, bytesDown: 5 });
+    assert.deepEqual(proxy.stats, {
+      connections: 1,
+      open: 1,
+      bytesUp: 5,
+      bytesDown: 5,
+      bytesSwallowed: 0,
+    });
     client.end();
     assert.equal(await client.closed, "ended");
   });
@@ -126,8 +132,8 @@ Deno.test("swallow() accepts and passes nothing on until pass()", async () => {
     client.send("lost");
     await using late = new Client(proxy.port);
     late.send("lost too");
-    while (proxy.stats.connections < 2) await new Promise((resolve) => setTimeout(resolve, 1));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const length = "lost".length + "lost too".length;
+    while (proxy.stats.bytesSwallowed < length) await new Promise((resolve) => setTimeout(resolve, 1));
     proxy.pass();
     client.send("2");
     await client.until("2");
@@ -144,7 +150,7 @@ Deno.test("delay() holds each piece back and keeps the order", async () => {
     proxy.delay(60);
     const started = performance.now();
     client.send("1");
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    while (proxy.stats.bytesUp < 2) await new Promise((resolve) => setTimeout(resolve, 1));
     proxy.delay(30);
     client.send("2");
     await client.until("12");

@@ -86,9 +86,15 @@ Deno.test("a request takes no delayed acknowledgement's 40 ms", async (t) => {
   if (broker === undefined) return;
   await using client = broker.client(1);
   await client.request(requests.ping(), "ping");
-  const started = performance.now();
-  for (let i = 0; i < 50; i++) await client.request(requests.ping(), "ping");
-  assert.ok(performance.now() - started < 50 * 20, `${(performance.now() - started) / 50} ms each`);
+  const took: number[] = [];
+  for (let i = 0; i < 50; i++) {
+    const started = performance.now();
+    await client.request(requests.ping(), "ping");
+    took.push(performance.now() - started);
+  }
+  // A busy machine holds up some; that acknowledgement would hold up nearly all.
+  const quarter = took.toSorted((a, b) => a - b)[12];
+  assert.ok(quarter < 20, `${quarter} ms`);
 });
 
 Deno.test("answers of several megabytes come whole, and too large ones are asked for in parts", async (t) => {
