@@ -1,5 +1,6 @@
 /** Records into a Rivven broker and out of it, beside bare loops over the same client that do nothing else. */
 import { partitionOf } from "../../connectors/rivven/client/partition.ts";
+import type { IncomingRecord } from "../../connectors/rivven/client/requests.ts";
 import { findProgram, type Rivvend, startRivvend } from "../servers/rivvend.ts";
 import { type Bench, measure, median, medianRun, program, repeat, scratch, usageOf } from "./measure.ts";
 
@@ -63,6 +64,30 @@ export async function barePublish(
   return each * BATCH * partitions / ((performance.now() - started) / 1000);
 }
 
+/** The same with records where their keys belong, as they come: some partitions get more than others. Records a second. */
+async function keyedPublish(
+  broker: Rivvend,
+  records: number,
+  partitions: number,
+  topic: string,
+): Promise<number> {
+  await using client = broker.client(partitions);
+  await client.ensureTopic(topic, partitions);
+  const utf8 = new TextEncoder();
+  const queues: { key: Uint8Array; value: Uint8Array }[][] = Array.from({ length: partitions }, () => []);
+  for (let id = 0; id < records; id++) {
+    const key = utf8.encode(`{"id":${id}}`);
+    queues[partitionOf(key, partitions)].push({ key, value: VALUE });
+  }
+  const started = performance.now();
+  await Promise.all(queues.map(async (queue, partition) => {
+    for (let at = 0; at < queue.length; at += BATCH) {
+      await client.publish(topic, partition, queue.slice(at, at + BATCH));
+    }
+  }));
+  return records / ((performance.now() - started) / 1000);
+}
+
 export const rivvenSink: Bench = {
   name: "rivven_sink",
   missing,
@@ -81,16 +106,27 @@ export const rivvenSink: Bench = {
       const few = Math.min(runs, 3);
       const start = medianRun(await repeat(few, () => measure(line(1))));
       const limits: number[] = [];
+      const keyed: number[] = [];
       const ours = medianRun(
         await repeat(few, async () => {
           limits.push(await barePublish(broker, count, partitions, `bare${partitions}.${run++}`));
+          keyed.push(await keyedPublish(broker, count, partitions, `keyed${partitions}.${run++}`));
           return await measure(line(count));
         }),
       );
+      const rate = count / Math.max(0.001, ours.seconds - start.seconds);
+      report({
+        bench: `datagen → rivven, ${partitions} partitions, equal work`,
+        unit: "records/s",
+        ours: rate,
+        limit: median(keyed),
+        limit_is: "that loop, with each record in the partition that its key belongs to",
+        note: "the fullest partition decides when both are done",
+      });
       report({
         bench: `datagen → rivven, ${partitions} partitions`,
         unit: "records/s",
-        ours: count / Math.max(0.001, ours.seconds - start.seconds),
+        ours: rate,
         limit: median(limits),
         limit_is: `a loop that publishes batches of ${BATCH} over as many connections`,
         goal: "≥ 0.9 of the limit",
@@ -103,9 +139,15 @@ export const rivvenSink: Bench = {
 };
 
 const PARTITIONS = 16;
+const BATCHES_AT_ONCE = 12;
 
-/** Reads a topic to its end, all partitions at once. Records a second. */
-async function bareConsume(broker: Rivvend, topic: string): Promise<number> {
+/** Reads a topic to its end, all partitions at once, and hands on what comes. Records a second. */
+async function bareConsume(
+  broker: Rivvend,
+  topic: string,
+  take: (records: readonly IncomingRecord[], partition: number) => void = () => {},
+  end: () => void = () => {},
+): Promise<number> {
   await using client = broker.client(PARTITIONS);
   const started = performance.now();
   let count = 0;
@@ -113,11 +155,38 @@ async function bareConsume(broker: Rivvend, topic: string): Promise<number> {
     const { latest } = await client.offsets(topic, partition);
     for (let offset = 0; offset < latest;) {
       const records = await client.consume({ topic, partition, offset, maxRecords: 1000, maxWaitMs: 0 });
+      take(records, partition);
       count += records.length;
       offset = records.at(-1)!.offset + 1;
     }
   }));
+  end();
   return count / ((performance.now() - started) / 1000);
+}
+
+/** The same, and what the program does besides: each change read, and written with its place in the topic. */
+async function consumeIntoFile(broker: Rivvend, topic: string, path: string): Promise<number> {
+  const fromUtf8 = new TextDecoder();
+  const utf8 = new TextEncoder();
+  using file = Deno.createSync(path);
+  const write = (records: readonly IncomingRecord[], partition: number) => {
+    let lines = "";
+    for (const { key, value, offset } of records) {
+      JSON.parse(fromUtf8.decode(key));
+      const change = JSON.parse(fromUtf8.decode(value));
+      const { version, connector, name, lane, order, ...source } = change.source;
+      change.source = {
+        ...source,
+        ...{ version: "0.1.0", connector: "rivven", name: "topics" },
+        origin: { version, connector, name, lane, order },
+        ...{ lane: `${topic}/${partition}`, order: `0/${String(offset).padStart(16, "0")}` },
+      };
+      lines += JSON.stringify(change) + "\n";
+    }
+    const bytes = utf8.encode(lines);
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  };
+  return await bareConsume(broker, topic, write, () => file.syncDataSync());
 }
 
 /** Reads the topic into a file with the program: seconds from the first byte to the last, and CPU in all. */
@@ -150,6 +219,8 @@ pipelines:
     }
   };
   let bytes = 0, first = 0, last = 0, cpuAtFirst = 0;
+  let ended: number | undefined;
+  child.status.then(({ code }) => ended = code);
   while (bytes === 0 || performance.now() - last < 1000) {
     const now = size();
     if (now > bytes) {
@@ -157,6 +228,7 @@ pipelines:
       if (bytes === 0) [first, cpuAtFirst] = [last, usageOf(child.pid)?.cpuSeconds ?? 0];
       bytes = now;
     }
+    if (ended !== undefined) throw new Error(`The program has ended with ${ended}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   const usage = usageOf(child.pid)!;
@@ -174,34 +246,74 @@ export const rivvenSource: Bench = {
   missing,
   async run({ records, runs }, report) {
     using dir = scratch();
-    await using broker = await startRivvend();
-    const count = Math.max(16_000, Math.round(records / 20));
-    await fill(broker, count);
+    await using broker = await startRivvend({ flags: ["--max-connections-per-ip", "256"] });
     const few = Math.min(runs, 3);
-    const limits: number[] = [];
-    const all = await repeat(few, async (run) => {
-      limits.push(await bareConsume(broker, "users"));
-      return await intoFile(broker, "users", dir.path, run);
-    });
-    const ours = all.toSorted((a, b) => a.seconds - b.seconds)[all.length >> 1];
+    const work = "changes in the standard envelope, unwrapped and written again";
+    const run = async (topic: string, count: number) => {
+      await fill(broker, topic, count);
+      const limits: number[] = [];
+      const equal: number[] = [];
+      const all = await repeat(few, async (run) => {
+        limits.push(await bareConsume(broker, topic));
+        await nextSecond();
+        equal.push(await consumeIntoFile(broker, topic, `${dir.path}/equal.jsonl`));
+        await nextSecond();
+        const ours = await intoFile(broker, topic, dir.path, run);
+        await nextSecond();
+        return ours;
+      });
+      const { seconds, cpuSeconds, rssMb } = all.toSorted((a, b) => a.seconds - b.seconds)[all.length >> 1];
+      return {
+        figure: {
+          unit: "records/s",
+          ours: count / Math.max(0.001, seconds),
+          cpu_us_per_record: cpuSeconds / count * 1e6,
+          rss_mb: rssMb,
+        },
+        limit: median(limits),
+        equal: median(equal),
+      };
+    };
+    const count = Math.max(16_000, Math.round(records / 20));
+    const { figure, limit, equal } = await run("users", count);
+    const bare = "a loop that reads and decodes all partitions and does nothing with them";
     report({
       bench: `rivven → file, ${PARTITIONS} partitions`,
-      unit: "records/s",
-      ours: count / Math.max(0.001, ours.seconds),
-      limit: median(limits),
-      limit_is: "a loop that reads and decodes all partitions and does nothing with them",
+      ...figure,
+      limit,
+      limit_is: bare,
       goal: "≥ 0.9 of the limit",
-      cpu_us_per_record: ours.cpuSeconds / count * 1e6,
-      rss_mb: ours.rssMb,
-      note: `${count} changes in the standard envelope, unwrapped and written again`,
+      note: `${count} ${work}`,
+    });
+    report({
+      bench: `rivven → file, ${PARTITIONS} partitions, equal work`,
+      ...figure,
+      limit: equal,
+      limit_is:
+        "that loop, which parses each message, writes it with its place in the topic, and syncs the file",
+      note: `${count} ${work}`,
+    });
+    const many = count * 3;
+    const backlog = await run("backlog", many);
+    report({
+      bench: `rivven → file, ${PARTITIONS} partitions, a long backlog`,
+      ...backlog.figure,
+      limit: backlog.limit,
+      limit_is: bare,
+      note: `${many} ${work}; the broker gives all its readers 100 MiB a second together`,
     });
   },
 };
 
-/** The topic `users`: changes as the sink would have published them. */
-async function fill(broker: Rivvend, count: number): Promise<void> {
-  await using client = broker.client(64);
-  await client.ensureTopic("users", PARTITIONS);
+/** The broker counts what it gives out by the second: what the run before had is no burden for the next one. */
+async function nextSecond(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+}
+
+/** A topic of changes as the sink would have published them. */
+async function fill(broker: Rivvend, topic: string, count: number): Promise<void> {
+  await using client = broker.client(PARTITIONS * BATCHES_AT_ONCE);
+  await client.ensureTopic(topic, PARTITIONS);
   const utf8 = new TextEncoder();
   const queues: { key: Uint8Array; value: Uint8Array }[][] = Array.from({ length: PARTITIONS }, () => []);
   for (let id = 0; id < count; id++) {
@@ -218,12 +330,14 @@ async function fill(broker: Rivvend, count: number): Promise<void> {
       ),
     });
   }
-  // Several batches of a partition at once: their order does not matter here, and it is four times as fast.
-  await Promise.all(queues.flatMap((records, partition) =>
-    Array.from({ length: 4 }, async (_, k) => {
-      for (let at = k * BATCH; at < records.length; at += 4 * BATCH) {
-        await client.publish("users", partition, records.slice(at, at + BATCH));
-      }
-    })
-  ));
+  // Several batches of a partition at once: their order does not matter here, and it is as many times as fast.
+  await Promise.all(
+    queues.flatMap((records, partition) =>
+      Array.from({ length: BATCHES_AT_ONCE }, async (_, k) => {
+        for (let at = k * BATCH; at < records.length; at += BATCHES_AT_ONCE * BATCH) {
+          await client.publish(topic, partition, records.slice(at, at + BATCH));
+        }
+      })
+    ),
+  );
 }
