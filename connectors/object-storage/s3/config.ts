@@ -14,13 +14,8 @@ const STORAGE_CLASSES = [
 ] as const;
 
 const sse = z.strictObject({
-  type: z.enum(["s3", "kms", "kms_dsse"], {
-    error: ({ input }) =>
-      input === "customer"
-        ? "Keys of your own (SSE-C) are not in this build: whoever reads the objects would need them, too. Use kms"
-        : undefined,
-  }).describe(
-    "`s3`: with keys of S3 (SSE-S3). `kms`: with a key in AWS KMS (SSE-KMS). `kms_dsse`: with it, in two layers",
+  type: z.enum(["s3", "kms", "kms_dsse", "customer"]).describe(
+    "`s3`: with keys of S3 (SSE-S3). `kms`: with a key in AWS KMS (SSE-KMS). `kms_dsse`: with it, in two layers. `customer`: with a key of your own (SSE-C), which whoever reads the objects needs, too",
   ),
   kms_key_id: z.string().min(1).optional().describe(
     "With `kms` and `kms_dsse`: the key's id or ARN; without it AWS's own key for S3",
@@ -28,12 +23,19 @@ const sse = z.strictObject({
   bucket_key_enabled: z.boolean().optional().describe(
     "With `kms`: one key of the bucket's for many objects, which saves requests to KMS; without it what the bucket says",
   ),
+  customer_key: z.base64("A key is Base64 text").refine((text) => text.length === 44 && text.endsWith("="), {
+    message: "A key has 32 bytes",
+  }).optional().describe(
+    "With `customer`: the key, 32 bytes as Base64. S3 does not keep it: without it objects are lost",
+  )
+    .meta({ secret: true }),
 }).refine(
   ({ type, kms_key_id, bucket_key_enabled }) =>
-    type !== "s3" || (kms_key_id === undefined && bucket_key_enabled === undefined),
-  {
-    message: "kms_key_id and bucket_key_enabled belong to type kms",
-  },
+    type.startsWith("kms") || (kms_key_id === undefined && bucket_key_enabled === undefined),
+  { message: "kms_key_id and bucket_key_enabled belong to type kms" },
+).refine(
+  ({ type, customer_key }) => (type === "customer") === (customer_key !== undefined),
+  { message: "customer_key and type customer belong together" },
 );
 
 export const s3Keys = z.strictObject({
@@ -103,6 +105,9 @@ export const s3Keys = z.strictObject({
 ).refine(
   ({ role_arn, anonymous }) => role_arn === undefined || !anonymous,
   { message: "Who is anonymous can't take a role: leave out role_arn or anonymous" },
+).refine(
+  ({ sse, endpoint }) => sse?.type !== "customer" || !endpoint?.startsWith("http:"),
+  { message: "A key of your own (sse customer) goes over https:// only", path: ["endpoint"] },
 );
 
 export type S3Config = z.output<typeof s3Keys>;

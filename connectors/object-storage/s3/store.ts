@@ -6,6 +6,7 @@ import type { NewObject, ObjectStore } from "../object_store.ts";
 import { type HttpKeys, type StoreContext, StoreHttp } from "../http.ts";
 import { checkBucket } from "./check.ts";
 import type { S3Config } from "./config.ts";
+import { customerHeaders, storageHeaders } from "./encryption.ts";
 import { s3Error } from "./errors.ts";
 import { keySource } from "./keys.ts";
 import { type S3Answer, S3Requests } from "./requests.ts";
@@ -65,7 +66,7 @@ export class S3Store implements ObjectStore {
     { name, body, contentType }: NewObject,
     inParts = sizeOf(body) > SINGLE_BYTES,
   ): Promise<"created" | "exists"> {
-    const headers = { "Content-Type": contentType, ...this.#storageHeaders() };
+    const headers = { "Content-Type": contentType, ...storageHeaders(this.#config) };
     const what = `make ${this.#shown(name)}`;
     for (let conflicts = 0;; conflicts++) {
       const answer = inParts ? await this.#createInParts(name, body, headers) : await this.#requests.send({
@@ -87,7 +88,8 @@ export class S3Store implements ObjectStore {
 
   async sizeOf(name: string): Promise<number | undefined> {
     const what = `look at ${this.#shown(name)}`;
-    const answer = await this.#requests.send({ what, method: "HEAD", name });
+    const headers = customerHeaders(this.#config);
+    const answer = await this.#requests.send({ what, method: "HEAD", name, headers });
     if (answer.status === 200) return Number(answer.headers.get("content-length") ?? 0);
     if (answer.status === 404) return undefined;
     throw s3Error(what, answer);
@@ -153,7 +155,7 @@ export class S3Store implements ObjectStore {
         method: "POST",
         name,
         query: { uploadId },
-        headers: { "If-None-Match": "*" },
+        headers: { "If-None-Match": "*", ...customerHeaders(this.#config) },
         body: [
           new TextEncoder().encode(`<CompleteMultipartUpload>${list.join("")}</CompleteMultipartUpload>`),
         ],
@@ -178,13 +180,14 @@ export class S3Store implements ObjectStore {
     const tags: string[] = Array(Math.ceil(size / PART_BYTES));
     let next = 0;
     let hasFailed = false;
+    const headers = customerHeaders(this.#config);
     const run = async () => {
       while (next < tags.length && !hasFailed) {
         const i = next++;
         const part = slice(body, i * PART_BYTES, (i + 1) * PART_BYTES);
         const query = { partNumber: String(i + 1), uploadId };
         const what = `send part ${i + 1} of ${this.#shown(name)}`;
-        const answer = await this.#requests.send({ what, method: "PUT", name, query, body: part });
+        const answer = await this.#requests.send({ what, method: "PUT", name, query, headers, body: part });
         const tag = answer.headers.get("etag");
         if (answer.status !== 200 || tag === null) {
           hasFailed = true;
@@ -201,20 +204,6 @@ export class S3Store implements ObjectStore {
   async #abort(name: string, uploadId: string): Promise<void> {
     const what = `abort an upload of ${this.#shown(name)}`;
     await this.#requests.send({ what, method: "DELETE", name, query: { uploadId } });
-  }
-
-  #storageHeaders(): Record<string, string> {
-    const { storage_class, sse } = this.#config;
-    const headers: Record<string, string> = {};
-    if (storage_class) headers["x-amz-storage-class"] = storage_class;
-    if (!sse) return headers;
-    headers["x-amz-server-side-encryption"] =
-      { s3: "AES256", kms: "aws:kms", kms_dsse: "aws:kms:dsse" }[sse.type];
-    if (sse.kms_key_id) headers["x-amz-server-side-encryption-aws-kms-key-id"] = sse.kms_key_id;
-    if (sse.bucket_key_enabled !== undefined) {
-      headers["x-amz-server-side-encryption-bucket-key-enabled"] = String(sse.bucket_key_enabled);
-    }
-    return headers;
   }
 
   #shown(name: string): string {

@@ -15,7 +15,7 @@ import { startVersitygw, type Versitygw } from "../../../tests/servers/versitygw
 import type { Clock } from "../../contract.ts";
 import { joined, sizeOf } from "../bytes.ts";
 import definition from "../connector.ts";
-import { findings, large, object, SMALL } from "../store_testing.ts";
+import { findings, large, md5, object, SMALL } from "../store_testing.ts";
 import { openStore } from "./store.ts";
 
 /** More than two parts. */
@@ -299,6 +299,41 @@ Deno.test("S3 store on versitygw", async (t) => {
       }
     },
   );
+});
+
+Deno.test("S3 store: a key of one's own goes with every request about the object, and with no other", async () => {
+  const key = new TextEncoder().encode("a secret key that has 32 bytes.\n");
+  const seen: SeenRequest[] = [];
+  await using proxy = await startHttpProxy(undefined, (request) => {
+    seen.push(request);
+    const isBegun = request.path.endsWith("?uploads=");
+    return isBegun
+      ? { kind: "answer", status: 200, body: "<UploadId>1</UploadId>" }
+      : { kind: "answer", status: 200, headers: { etag: '"t"' } };
+  });
+  const keys = { access_key_id: "k", secret_access_key: "testsecret" };
+  const config = configOf("b", { ...keys, sse: { type: "customer", customer_key: key.toBase64() } }, 60, 0);
+  // What the schema refuses: nobody would send the key there.
+  const s3 = { ...config.s3, endpoint: `http://127.0.0.1:${proxy.port}` };
+  await using store = openStore({ ...config, s3 }, fakeSinkContext());
+  await store.create(object("small"));
+  await store.create(object("large", LARGE));
+  await store.sizeOf("small");
+  await store.cleanUp("small");
+
+  const withKey = seen.filter(({ headers }) => {
+    if (!headers.has("x-amz-server-side-encryption-customer-key")) return false;
+    assert.equal(headers.get("x-amz-server-side-encryption-customer-algorithm"), "AES256");
+    assert.equal(headers.get("x-amz-server-side-encryption-customer-key"), key.toBase64());
+    assert.equal(headers.get("x-amz-server-side-encryption-customer-key-md5"), md5([key]));
+    assert.equal(headers.get("x-amz-server-side-encryption"), null);
+    return true;
+  });
+  assert.deepEqual(withKey.map(({ method }) => method).toSorted(), [
+    ...["HEAD", "POST", "POST"],
+    ...["PUT", "PUT", "PUT", "PUT"],
+  ]);
+  assert.deepEqual(seen.filter((request) => !withKey.includes(request)).map(({ method }) => method), ["GET"]);
 });
 
 Deno.test("S3 store: the server's certificate counts only when the CA that is named has signed it", async (t) => {
