@@ -1,20 +1,20 @@
 /** The records of one request, and the body that they make. */
 import type { Batch } from "../contract.ts";
 
-/** A record by its place; its batch is retained until the request is done. */
-export interface Item {
+/** Records `from` to `to` (exclusive) of a batch, none without a text; the batch is retained until the request is done. */
+interface Run {
   readonly batch: Batch;
-  readonly i: number;
-  /** Its text in the flow's layout; never empty. */
-  readonly text: Uint8Array;
+  readonly from: number;
+  to: number;
 }
 
-const [OPEN, COMMA, CLOSE] = [..."[,]"].map((char) => char.charCodeAt(0));
+const [OPEN, COMMA, CLOSE, NEWLINE] = [..."[,]\n"].map((char) => char.charCodeAt(0));
 
 /** Records that go to one URL in one request, in order. */
 export class Chunk {
   readonly url: string;
-  readonly items: Item[] = [];
+  readonly #runs: Run[] = [];
+  length = 0;
   /** Size of an array of them. */
   size = 2;
 
@@ -22,30 +22,47 @@ export class Chunk {
     this.url = url;
   }
 
-  add(item: Item): void {
-    this.items.push(item);
-    this.size += item.text.length + 1;
+  /** @param bytes of the record's text, with the line end or with the comma that takes its place */
+  add(batch: Batch, i: number, bytes: number): void {
+    const last = this.#runs.at(-1);
+    if (last?.batch === batch && last.to === i) last.to++;
+    else this.#runs.push({ batch, from: i, to: i + 1 });
+    this.length++;
+    this.size += bytes;
+  }
+
+  /** The first record. */
+  get first(): { readonly batch: Batch; readonly i: number } {
+    const [{ batch, from }] = this.#runs;
+    return { batch, i: from };
   }
 
   /** Two chunks of half the records each. */
   halves(): [Chunk, Chunk] {
-    const middle = this.items.length >> 1;
+    const middle = this.length >> 1;
     const parts: [Chunk, Chunk] = [new Chunk(this.url), new Chunk(this.url)];
-    this.items.forEach((item, n) => parts[n < middle ? 0 : 1].add(item));
+    let n = 0;
+    for (const { batch, from, to } of this.#runs) {
+      for (let i = from; i < to; i++) {
+        parts[n++ < middle ? 0 : 1].add(batch, i, batch.span(i, "text")!.length);
+      }
+    }
     return parts;
   }
 
   /** The one record, or with `asArray` a JSON array of all. */
   body(asArray: boolean): Uint8Array<ArrayBuffer> {
-    if (!asArray) return this.items[0].text.slice() as Uint8Array<ArrayBuffer>;
-    const body = new Uint8Array(1 + this.items.reduce((size, { text }) => size + text.length + 1, 0));
-    body[0] = OPEN;
+    if (!asArray) return linesOf(this.#runs[0]).slice(0, -1);
+    const body = new Uint8Array(this.size - 1);
     let end = 1;
-    for (const { text } of this.items) {
-      body.set(text, end);
-      end += text.length;
-      body[end++] = COMMA;
+    for (const run of this.#runs) {
+      const lines = linesOf(run);
+      body.set(lines, end);
+      end += lines.length;
     }
+    // Each text is one line.
+    for (let at = body.indexOf(NEWLINE); at >= 0; at = body.indexOf(NEWLINE, at + 1)) body[at] = COMMA;
+    body[0] = OPEN;
     body[end - 1] = CLOSE;
     return body;
   }
@@ -55,8 +72,8 @@ export class Chunk {
    * can tell a request that comes twice. Undefined where the source has no order.
    */
   idempotencyKey(flow: string): string | undefined {
-    const [first, last] = [this.items[0], this.items[this.items.length - 1]];
-    const [from, to] = [first.batch.order(first.i), last.batch.order(last.i)];
+    const [first, last] = [this.#runs[0], this.#runs[this.#runs.length - 1]];
+    const [from, to] = [first.batch.order(first.from), last.batch.order(last.to - 1)];
     if (from === undefined || to === undefined) return undefined;
     const lane = first.batch.lane === last.batch.lane
       ? first.batch.lane
@@ -64,4 +81,11 @@ export class Chunk {
     // A header holds visible ASCII (RFC 9110, 5.5); a flow's or table's name may be anything.
     return encodeURI(from === to ? `${flow}/${lane}/${from}` : `${flow}/${lane}/${from}-${to}`);
   }
+}
+
+/** The texts of a run, which lie one behind the other. */
+function linesOf({ batch, from, to }: Run): Uint8Array<ArrayBuffer> {
+  const [first, last] = [batch.span(from, "text")!, batch.span(to - 1, "text")!];
+  const end = last.byteOffset + last.length;
+  return new Uint8Array(first.buffer as ArrayBuffer, first.byteOffset, end - first.byteOffset);
 }

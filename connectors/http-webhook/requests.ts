@@ -5,6 +5,7 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import { Breaker } from "./breaker.ts";
 import type { WebhookConfig } from "./connector.ts";
 import { Credentials, signatureHeaders } from "./credentials.ts";
+import { Timeouts } from "./timeouts.ts";
 import { shown } from "./url_template.ts";
 
 /** What the server says of a request. `too_large`: with fewer records it may take it. */
@@ -36,6 +37,7 @@ export class Requests {
   readonly #client: Deno.HttpClient;
   readonly #credentials: Credentials;
   readonly #breaker: Breaker;
+  readonly #timeouts: Timeouts;
   #nextStartMs = 0;
 
   constructor(config: WebhookConfig, context: SinkContext, signal: AbortSignal) {
@@ -44,6 +46,7 @@ export class Requests {
     this.#signal = signal;
     this.#client = openClient(config);
     this.#credentials = new Credentials(config.auth, context.clock, this.#client);
+    this.#timeouts = new Timeouts(config.timeout_secs * 1000, signal);
     const { failures, reset_secs } = config.circuit_breaker;
     this.#breaker = new Breaker({
       failures,
@@ -88,9 +91,7 @@ export class Requests {
   /** One request to `url` without records, for `check`: its status, or why there is none. */
   async probe(url: string, method: "HEAD" | "GET"): Promise<number> {
     const headers = { ...this.#config.headers, ...await this.#credentials.headers(this.#signal) };
-    const response = await this.#fetch(url, { method, headers });
-    await response.body?.cancel();
-    return response.status;
+    return (await this.#fetch(url, { method, headers }, ({ body }) => body?.cancel())).status;
   }
 
   close(): void {
@@ -110,9 +111,12 @@ export class Requests {
     for (const [name, value] of Object.entries(own)) all.set(name, value);
     let response: Response;
     try {
-      response = await this.#fetch(url, { method, headers: all, body: sent });
       // Read to its end, so that the connection serves the next request.
-      await response.arrayBuffer();
+      response = await this.#fetch(
+        url,
+        { method, headers: all, body: sent },
+        (answer) => answer.arrayBuffer(),
+      );
     } catch (error) {
       this.#throwIfClosed();
       if (error instanceof Deno.errors.NotCapable) throw error;
@@ -128,14 +132,25 @@ export class Requests {
     return { kind: "answer", answer: { kind: status === 413 ? "too_large" : "refused", status } };
   }
 
-  #fetch(url: string, init: RequestInit): Promise<Response> {
-    const timeout = AbortSignal.timeout(this.#config.timeout_secs * 1000);
-    return fetch(url, {
-      ...init,
-      redirect: "manual",
-      client: this.#client,
-      signal: AbortSignal.any([this.#signal, timeout]),
-    });
+  /** @param finish what is done with the answer while the time for the request runs */
+  async #fetch(
+    url: string,
+    init: RequestInit,
+    finish: (response: Response) => Promise<unknown> | undefined,
+  ): Promise<Response> {
+    const request = this.#timeouts.begin();
+    try {
+      const response = await fetch(url, {
+        ...init,
+        redirect: "manual",
+        client: this.#client,
+        signal: request.signal,
+      });
+      await finish(response);
+      return response;
+    } finally {
+      this.#timeouts.end(request);
+    }
   }
 
   /** Requests start at even distances. */

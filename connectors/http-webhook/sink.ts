@@ -56,15 +56,15 @@ class WebhookSink implements Sink {
       const text = batch.span(i, "text")!;
       // A tombstone, or what the layout has nothing to say of: there is no body to send.
       if (text.length <= 1) continue;
-      const item = { batch, i, text: text.subarray(0, text.length - 1) };
       const url = this.#urls.urlOf(batch.stream(i), batch.operation(i));
-      const queue = this.#queueOf(batch, i);
-      if (queue.open && (queue.open.url !== url || queue.open.size + item.text.length > maxBytes)) {
+      let queue = this.#queueOf(batch, i);
+      if (queue.open && (queue.open.url !== url || queue.open.size + text.length > maxBytes)) {
         this.#send(queue);
+        queue = this.#queueOf(batch, i);
       }
       queue.open ??= new Chunk(url);
-      queue.open.add(item);
-      if (queue.open.items.length >= batch_size) this.#send(queue);
+      queue.open.add(batch, i, text.length);
+      if (queue.open.length >= batch_size) this.#send(queue);
       while (this.#waiting >= this.#queues.length * (1 + WAITING_PER_QUEUE)) {
         await (this.#oneDone ??= Promise.withResolvers()).promise;
       }
@@ -88,13 +88,16 @@ class WebhookSink implements Sink {
     this.#requests.close();
   }
 
-  /** By the key; changes without one by their table, so that they stay in order; other records in turn. */
+  /**
+   * By the key; changes without one by their table, so that they stay in order; of other records so many as make a
+   * request go to one queue after the other.
+   */
   #queueOf(batch: Batch, i: number): Queue {
     const { length } = this.#queues;
     if (length === 1) return this.#queues[0];
     const key = batch.span(i, "key");
     if (key) return this.#queues[hash(key) % length];
-    if (batch.operation(i) === "record") return this.#queues[this.#turn++ % length];
+    if (batch.operation(i) === "record") return this.#queues[this.#turn % length];
     return this.#queues[batch.stream(i).name.length % length];
   }
 
@@ -102,6 +105,7 @@ class WebhookSink implements Sink {
   #send(queue: Queue): void {
     const chunk = queue.open!;
     queue.open = undefined;
+    this.#turn++;
     this.#waiting++;
     queue.tail = queue.tail.then(async () => {
       try {
@@ -121,18 +125,18 @@ class WebhookSink implements Sink {
   async #sendChunk(chunk: Chunk): Promise<void> {
     const { batch_size, method } = this.#config;
     const { flow, metrics, reject } = this.#context;
-    const answer = await this.#requests.send({
-      url: chunk.url,
-      body: chunk.body(batch_size > 1),
-      idempotencyKey: chunk.idempotencyKey(flow),
-    });
+    const body = chunk.body(batch_size > 1);
+    const idempotencyKey = chunk.idempotencyKey(flow);
+    const answer = await this.#requests.send({ url: chunk.url, body, idempotencyKey });
+    // Left to the collector of garbage, thousands a second make it come more often.
+    body.buffer.transfer(0);
     metrics.add("http_webhook_requests_total");
     if (answer.kind === "accepted") return;
-    if (chunk.items.length > 1) {
+    if (chunk.length > 1) {
       for (const half of chunk.halves()) await this.#sendChunk(half);
       return;
     }
-    const [{ batch, i }] = chunk.items;
+    const { batch, i } = chunk.first;
     const message = `${method} ${shown(chunk.url)} was answered with ${answer.status}`;
     reject(batch, i, new RecordError(message, { code: `serialization_http_${answer.status}` }));
   }

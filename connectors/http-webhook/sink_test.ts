@@ -90,6 +90,24 @@ Deno.test("with a larger batch_size the body is an array, filled over several ba
   );
 });
 
+Deno.test("records without a key go to the queues a request at a time, each once", async () => {
+  await using receiver = new Receiver();
+  await using sink = receiver.open({ batch_size: 10, max_concurrency: 3, envelope: "plain" });
+  const stream = fakeStream("clicks", { key: [], columns: undefined });
+  // Every seventh has no text in this layout.
+  const records = Array.from({ length: 70 }, (_, n) => {
+    const record = fakeRecord(n, { stream, operation: "record", key: undefined, after: { n } });
+    return n % 7 === 3 ? { ...record, operation: "tombstone" as const, after: undefined } : record;
+  });
+  const sent = records.flatMap(({ operation }, n) => operation === "record" ? [n] : []);
+  await sink.write(fakeBatch(records.slice(0, 35), { layout: "plain" }));
+  await sink.write(fakeBatch(records.slice(35), { layout: "plain" }));
+  await sink.flush();
+  const bodies = receiver.bodies.map((body) => JSON.parse(body).map(({ n }: { n: number }) => n))
+    .sort(([a], [b]) => a - b);
+  assert.deepEqual(bodies, Array.from({ length: 6 }, (_, i) => sent.slice(i * 10, i * 10 + 10)));
+});
+
 Deno.test("records of one key are sent one behind the other while other keys overtake", async () => {
   await using receiver = new Receiver();
   const running = new Set<number>();
