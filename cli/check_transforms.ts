@@ -64,9 +64,12 @@ async function lookAt(
       random: Math.random,
     });
     const next: Stream[] = [];
+    const before = findings.length;
+    let concernsAny = false;
     for (const stream of current) {
       try {
         const isConcerned = transform.matches?.(stream) !== false;
+        concernsAny ||= isConcerned;
         next.push(isConcerned ? transform.stream?.(stream) ?? stream : stream);
       } catch (error) {
         if (!(error instanceof ConnectorError)) throw error;
@@ -76,6 +79,14 @@ async function lookAt(
     }
     // Some say only at the end what they have not found.
     await transform[Symbol.asyncDispose]?.();
+    if (!concernsAny && current.length > 0 && findings.length === before) {
+      const tables = current.length === 1
+        ? "the table that is"
+        : `any of the ${current.length} tables that are`;
+      const message = `"${name}" has nothing to do with ${tables} there`;
+      const hint = "Look at the names of fields and tables in its config";
+      findings.push({ name: "transforms", status: "warning", message, hint });
+    }
     current = next;
   }
   return findings;
