@@ -154,8 +154,13 @@ function asPlainJson(row: Row): Row | undefined {
         if (value > MAX_SAFE || value < -MAX_SAFE) return undefined;
         (copy ??= { ...row })[name] = Number(value);
         break;
-      default:
-        if (value !== null) return undefined;
+      default: {
+        if (value === null) break;
+        if (Array.isArray(value) || value instanceof Uint8Array) return undefined;
+        const plain = asPlainJson(value as Row);
+        if (plain === undefined) return undefined;
+        if (plain !== value) (copy ??= { ...row })[name] = plain;
+      }
     }
   }
   return copy ?? row;
