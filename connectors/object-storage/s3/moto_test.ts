@@ -1,5 +1,6 @@
 /** S3 on moto: what AWS knows and versitygw does not, which is storage classes, keys of KMS, roles and policies. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { ConnectorError } from "../../../formats/data/errors.ts";
 import { FakeClock } from "../../../tests/fakes/clock.ts";
 import { fakeSinkContext } from "../../../tests/fakes/context.ts";
@@ -9,13 +10,13 @@ import { startMoto } from "../../../tests/servers/moto.ts";
 import { joined } from "../bytes.ts";
 import definition from "../connector.ts";
 import { openSink } from "../sink.ts";
+import { large, object, SMALL } from "../store_testing.ts";
 import { openStore } from "./store.ts";
 
-const SMALL = [new TextEncoder().encode('{"a":1}\n')];
 /** More than two parts. */
-const LARGE = [Uint8Array.from({ length: (17 << 20) + 12_345 }, (_, i) => i % 251)];
+const LARGE = large((17 << 20) + 12_345);
 
-const object = (name: string, body: readonly Uint8Array[]) => ({ name, body, contentType: "text/plain" });
+const hashOf = (body: readonly Uint8Array[]) => createHash("sha256").update(joined(body)).digest("hex");
 
 Deno.test("S3 on moto", async (t) => {
   await using moto = await requireServer(t, startMoto);
@@ -50,6 +51,19 @@ Deno.test("S3 on moto", async (t) => {
     return true;
   };
 
+  // The first step: moto takes one more request that is not signed.
+  await t.step("for the token of a web identity STS gives the keys of a role", async () => {
+    const path = await Deno.makeTempFile();
+    try {
+      await Deno.writeTextFile(path, "a.token.of-somebody\n");
+      const identity = { identity: "web_identity", identity_token_path: path };
+      await using store = opened({ ...identity, role_arn: roleArn, sts_endpoint: endpoint });
+      assert.equal(await store.create(object("by a web identity", SMALL)), "created");
+    } finally {
+      await Deno.remove(path);
+    }
+  });
+
   await t.step("an object is made once, in one piece and in parts", async () => {
     await using store = opened(writer);
     for (const [name, body] of [["p=1/small ü+&'.txt", SMALL], ["large", LARGE]] as const) {
@@ -70,7 +84,7 @@ Deno.test("S3 on moto", async (t) => {
     for (const [name, sse] of [["encrypted by kms", kms], ["encrypted by s3", { type: "s3" }]] as const) {
       await using store = opened({ ...writer, sse, storage_class: "STANDARD_IA" });
       assert.equal(await store.create(object(name, SMALL)), "created");
-      assert.equal(await store.create(object(`${name}, large`, LARGE)), "created");
+      if (sse === kms) assert.equal(await store.create(object(`${name}, large`, LARGE)), "created");
     }
   });
 
@@ -101,12 +115,12 @@ Deno.test("S3 on moto", async (t) => {
     const { objects, uploads } = await moto.look();
     assert.equal(uploads, 0);
     const ofSink = Object.keys(objects).filter((name) => /^[ab]\//.test(name));
-    const lines = ofSink.map((name) => new TextDecoder().decode(objects[name].bytes).trim().split("\n"));
+    const lines = ofSink.map((name) => objects[name].text.trim().split("\n"));
     assert.deepEqual(lines.map((each) => each.map((line) => JSON.parse(line).after.id)), [[0, 2], [1]]);
     const others = Object.entries(objects).filter(([name]) => !ofSink.includes(name));
-    for (const [name, { bytes, head }] of others) {
-      assert.deepEqual(bytes, joined(name.includes("large") ? LARGE : SMALL), name);
-      assert.equal(head.ContentType, "text/plain", name);
+    for (const [name, { sha256, head }] of others) {
+      assert.equal(sha256, hashOf(name.includes("large") ? LARGE : SMALL), name);
+      assert.equal(head.ContentType, "application/x-ndjson", name);
       if (!name.startsWith("encrypted")) continue;
       const { StorageClass, ServerSideEncryption, SSEKMSKeyId, BucketKeyEnabled } = head;
       const byKms = ["STANDARD_IA", "aws:kms", "arn:aws:kms:us-east-1:123456789012:key/k"];
@@ -116,12 +130,12 @@ Deno.test("S3 on moto", async (t) => {
       if (!name.includes("large")) assert.equal(BucketKeyEnabled, name.includes("kms") || undefined, name);
     }
     assert.deepEqual(others.map(([name]) => name).toSorted(), [
+      "by a web identity",
       "by the role",
       "by the role, later",
       "encrypted by kms",
       "encrypted by kms, large",
       "encrypted by s3",
-      "encrypted by s3, large",
       "large",
       "p=1/small ü+&'.txt",
     ]);
