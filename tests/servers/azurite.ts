@@ -2,6 +2,7 @@
  * A real Azurite, Microsoft's emulator of Azure Storage, for tests: its blob service on a free port, its data in
  * memory. Runs under Deno, from npm; Deno fetches it when it is first used.
  */
+import { sharedKey } from "../../connectors/object-storage/azure/signature.ts";
 import { answers, startOnce } from "./background.ts";
 import { ServerMissing } from "./missing.ts";
 import { freePort } from "./process.ts";
@@ -18,6 +19,13 @@ export interface Azurite extends AsyncDisposable {
   readonly port: number;
   /** The account's address. */
   readonly endpoint: string;
+  /** A request with the account's key. @throws when it is refused */
+  ask(method: "GET" | "HEAD" | "PUT", path: string): Promise<Response>;
+  makeContainer(name: string): Promise<void>;
+  /** A blob of container `lake`. */
+  read(name: string): Promise<{ readonly headers: Headers; readonly bytes: Uint8Array }>;
+  /** Names of the blobs in a container, uncommitted ones not. */
+  names(container: string): Promise<string[]>;
 }
 
 /** Starts one and waits until it answers. @throws {ServerMissing} where npm can't be reached */
@@ -40,5 +48,25 @@ export async function startAzurite(): Promise<Azurite> {
     timeoutMs: 180_000,
     ended: (message) => new ServerMissing(message),
   });
-  return { ...background, port, endpoint };
+  const ask: Azurite["ask"] = async (method, path) => {
+    const url = `${endpoint}/${path}`;
+    const headers = { "x-ms-version": "2023-11-03", "x-ms-date": new Date().toUTCString() };
+    const Authorization = sharedKey(AZURITE_ACCOUNT, AZURITE_KEY, { method, url, headers });
+    const response = await fetch(url, { method, headers: { ...headers, Authorization } });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response;
+  };
+  return {
+    ...background,
+    ...{ port, endpoint, ask },
+    makeContainer: async (name) => void await (await ask("PUT", `${name}?restype=container`)).body?.cancel(),
+    async read(name) {
+      const response = await ask("GET", `lake/${name}`);
+      return { headers: response.headers, bytes: await response.bytes() };
+    },
+    async names(container) {
+      const xml = await (await ask("GET", `${container}?restype=container&comp=list`)).text();
+      return [...xml.matchAll(/<Name>(.*?)<\/Name>/g)].map(([, name]) => name);
+    },
+  };
 }

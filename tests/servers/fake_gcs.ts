@@ -12,9 +12,13 @@ import { freePort, makeServerDir } from "./process.ts";
 export interface FakeGcs extends AsyncDisposable {
   readonly port: number;
   readonly endpoint: string;
+  /** An object of bucket `lake`, with its metadata. */
+  read(name: string): Promise<{ readonly fields: Record<string, unknown>; readonly bytes: Uint8Array }>;
+  /** Names of the objects in the bucket. */
+  names(): Promise<string[]>;
 }
 
-/** Starts one and waits until it answers. @throws {ServerMissing} where it is not built and can't be */
+/** Starts one with one bucket, `lake`, and waits until it answers. @throws {ServerMissing} where it is not built and can't be */
 export async function startFakeGcs(): Promise<FakeGcs> {
   const program = await goProgram("fake-gcs-server");
   const dir = await makeServerDir("fake-gcs");
@@ -31,5 +35,24 @@ export async function startFakeGcs(): Promise<FakeGcs> {
     dir,
     isReady: () => answers(`${endpoint}/_internal/healthcheck`),
   });
-  return { ...background, port, endpoint };
+  const bucket = `${endpoint}/storage/v1/b`;
+  const made = await fetch(`${bucket}?project=p`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ name: "lake" }),
+  });
+  await made.body?.cancel();
+  return {
+    ...background,
+    ...{ port, endpoint },
+    async read(name) {
+      const url = `${bucket}/lake/o/${encodeURIComponent(name)}`;
+      const fields = await (await fetch(url)).json();
+      return { fields, bytes: await (await fetch(`${url}?alt=media`)).bytes() };
+    },
+    async names() {
+      const { items = [] } = await (await fetch(`${bucket}/lake/o`)).json();
+      return items.map(({ name }: { name: string }) => name);
+    },
+  };
 }

@@ -5,10 +5,8 @@ import { fakeSinkContext } from "../../../tests/fakes/context.ts";
 import { type Azurite, AZURITE_ACCOUNT, AZURITE_KEY, startAzurite } from "../../../tests/servers/azurite.ts";
 import { type FindFault, type HttpProxy, startHttpProxy } from "../../../tests/servers/http_proxy.ts";
 import { requireServer } from "../../../tests/servers/missing.ts";
-import type { HttpRequest } from "../http.ts";
 import type { AzureConfig } from "./config.ts";
 import { caught, findings, HTTP_KEYS, large, md5, object, SMALL } from "../store_testing.ts";
-import { sharedKey } from "./signature.ts";
 import { AzureStore, openStore } from "./store.ts";
 
 const LARGE_BYTES = (16 << 20) + 12_345;
@@ -40,33 +38,6 @@ async function faulty(
   await use(store, proxy);
 }
 
-async function ask(azurite: Azurite, method: "GET" | "HEAD" | "PUT", path: string): Promise<Response> {
-  const request: HttpRequest = {
-    method,
-    url: `${azurite.endpoint}/${path}`,
-    headers: { "x-ms-version": "2023-11-03", "x-ms-date": new Date().toUTCString() },
-  };
-  const headers = { ...request.headers, Authorization: sharedKey(AZURITE_ACCOUNT, AZURITE_KEY, request) };
-  const response = await fetch(request.url, { method, headers });
-  assert(response.ok, `${method} ${path}: ${response.status}`);
-  return response;
-}
-
-async function makeContainer(azurite: Azurite, name: string): Promise<void> {
-  await (await ask(azurite, "PUT", `${name}?restype=container`)).body?.cancel();
-}
-
-async function read(azurite: Azurite, name: string, bucket = "lake") {
-  const response = await ask(azurite, "GET", `${bucket}/${name}`);
-  return { headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
-}
-
-/** Names of the blobs in a container, uncommitted ones not. */
-async function names(azurite: Azurite, bucket: string): Promise<string[]> {
-  const xml = await (await ask(azurite, "GET", `${bucket}?restype=container&comp=list`)).text();
-  return [...xml.matchAll(/<Name>(.*?)<\/Name>/g)].map(([, name]) => name);
-}
-
 /** Service SAS of a container, version 2020-12-06: "Create a service SAS", string-to-sign. */
 function sasToken(container: string, permissions: string, expiry: string): string {
   const version = "2020-12-06";
@@ -82,7 +53,7 @@ const isPut = (path: string, comp?: string) =>
 Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
   await using azurite = await requireServer(t, startAzurite);
   if (azurite === undefined) return;
-  await makeContainer(azurite, "lake");
+  await azurite.makeContainer("lake");
 
   await t.step("makes a blob once, with its type and hash, and never replaces it", async () => {
     await using store = opened(azurite.endpoint, { access_tier: "Cool" }).store;
@@ -92,11 +63,11 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
     assert.equal(await store.create(object("a/one.jsonl", [new Uint8Array(3)])), "exists");
 
     assert.equal(await store.sizeOf("a/one.jsonl"), 16);
-    const { headers, bytes } = await read(azurite, "a/one.jsonl");
+    const { headers, bytes } = await azurite.read("a/one.jsonl");
     assert.equal(new TextDecoder().decode(bytes), '{"a":1}\n{"a":2}\n');
     assert.equal(headers.get("content-type"), "application/x-ndjson");
     assert.equal(headers.get("content-md5"), md5(SMALL));
-    const head = await ask(azurite, "HEAD", "lake/a/one.jsonl");
+    const head = await azurite.ask("HEAD", "lake/a/one.jsonl");
     assert.equal(head.headers.get("x-ms-access-tier"), "Cool");
     await store.cleanUp("a/one.jsonl");
   });
@@ -109,7 +80,7 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
       assert.equal(await store.create(object(name)), "exists", name);
       assert.equal(await store.sizeOf(name), name === "empty" ? 0 : 16, name);
     }
-    const listed = await names(azurite, "lake");
+    const listed = await azurite.names("lake");
     for (const name of given) {
       assert(listed.includes(name.replaceAll("'", "&apos;")) || listed.includes(name), `${name}: ${listed}`);
     }
@@ -121,7 +92,7 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
     assert.equal(await store.create(object("large", LARGE)), "created");
     assert.equal(await store.create(object("large", LARGE)), "exists");
 
-    const { headers, bytes } = await read(azurite, "large");
+    const { headers, bytes } = await azurite.read("large");
     assert.equal(bytes.length, LARGE_BYTES);
     assert.equal(md5([bytes]), md5(LARGE));
     assert.equal(headers.get("content-md5"), md5(LARGE));
@@ -144,18 +115,18 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
 
     assert.deepEqual(outcomes.toSorted(), ["created", "exists"]);
     const made = outcomes[0] === "created" ? LARGE : others;
-    assert.equal(md5([(await read(azurite, "mixed")).bytes]), md5(made));
+    assert.equal(md5([(await azurite.read("mixed")).bytes]), md5(made));
   });
 
   await t.step("checks that blobs can be made, and leaves nothing behind", async () => {
-    await makeContainer(azurite, "empty");
+    await azurite.makeContainer("empty");
     await using store = opened(azurite.endpoint, {}, "empty").store;
 
     const [finding, ...others] = await findings(store);
 
     assert.deepEqual([finding.status, others], ["ok", []]);
     assert.match(finding.message, /^Blobs can be made in container "empty" at http:/);
-    assert.deepEqual(await names(azurite, "empty"), []);
+    assert.deepEqual(await azurite.names("empty"), []);
   });
 
   await t.step("says what to do where the key or the container is wrong", async () => {
@@ -254,7 +225,7 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
         method === "PUT" && number === 1 ? { kind: "reset_in_body", bytes: 8 } : undefined,
       async (store) => {
         assert.equal(await store.create(object("cut")), "created");
-        assert.equal((await read(azurite, "cut")).bytes.length, 16);
+        assert.equal((await azurite.read("cut")).bytes.length, 16);
       },
     );
   });
@@ -266,7 +237,7 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
       async (store, proxy) => {
         assert.equal(await store.create(object("lost")), "exists");
         assert.deepEqual(proxy.seen.map(({ method }) => method), ["PUT", "HEAD"]);
-        assert.equal((await read(azurite, "lost")).bytes.length, 16);
+        assert.equal((await azurite.read("lost")).bytes.length, 16);
       },
     );
   });
@@ -279,7 +250,7 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
     }, async (store) => {
       assert.equal(await store.create(object("blocks", LARGE)), "exists");
       assert.equal(faults, 2);
-      assert.equal(md5([(await read(azurite, "blocks")).bytes]), md5(LARGE));
+      assert.equal(md5([(await azurite.read("blocks")).bytes]), md5(LARGE));
     });
     await faulty(
       azurite,
@@ -291,6 +262,6 @@ Deno.test("a store on Azure Blob Storage (Azurite)", async (t) => {
     );
     await using again = opened(azurite.endpoint).store;
     assert.equal(await again.create(object("never", LARGE)), "created");
-    assert.equal(md5([(await read(azurite, "never")).bytes]), md5(LARGE));
+    assert.equal(md5([(await azurite.read("never")).bytes]), md5(LARGE));
   });
 });

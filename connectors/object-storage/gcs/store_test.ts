@@ -31,22 +31,9 @@ async function faulty(
   await use(store, proxy);
 }
 
-async function read(port: number, name: string) {
-  const url = `http://127.0.0.1:${port}/storage/v1/b/lake/o/${encodeURIComponent(name)}`;
-  const fields = await (await fetch(url)).json();
-  const response = await fetch(`${url}?alt=media`);
-  return { fields, bytes: new Uint8Array(await response.arrayBuffer()) };
-}
-
 Deno.test("a store on Cloud Storage (fake-gcs-server)", async (t) => {
   await using server = await requireServer(t, startFakeGcs);
   if (server === undefined) return;
-  const made = await fetch(`${server.endpoint}/storage/v1/b?project=p`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ name: "lake" }),
-  });
-  assert.equal(made.status, 200, await made.text());
 
   await t.step("makes an object once, with its type and hash, and never replaces it", async () => {
     await using store = opened(server.endpoint, { storage_class: "NEARLINE" }).store;
@@ -58,7 +45,7 @@ Deno.test("a store on Cloud Storage (fake-gcs-server)", async (t) => {
       assert.equal(await store.create(object(name, [new Uint8Array(3)])), "exists", name);
       assert.equal(await store.sizeOf(name), 16, name);
     }
-    const { fields, bytes } = await read(server.port, "a/one.jsonl");
+    const { fields, bytes } = await server.read("a/one.jsonl");
     assert.equal(new TextDecoder().decode(bytes), '{"a":1}\n{"a":2}\n');
     assert.deepEqual(
       [fields.contentType, fields.md5Hash, fields.storageClass],
@@ -70,7 +57,7 @@ Deno.test("a store on Cloud Storage (fake-gcs-server)", async (t) => {
     await using store = opened(server.endpoint).store;
     assert.equal(await store.create(object("large", LARGE)), "created");
     assert.equal(await store.create(object("large", LARGE)), "exists");
-    assert.equal(md5([(await read(server.port, "large")).bytes]), md5(LARGE));
+    assert.equal(md5([(await server.read("large")).bytes]), md5(LARGE));
     const outcomes = await Promise.all(Array.from({ length: 12 }, () => store.create(object("race"))));
     assert.deepEqual(outcomes.toSorted(), ["created", ...Array(11).fill("exists")]);
   });
@@ -89,7 +76,7 @@ Deno.test("a store on Cloud Storage (fake-gcs-server)", async (t) => {
       return number === 1 ? { kind: "reset_in_body", bytes: 30 } : { kind: "lose_answer" };
     }, async (store) => {
       assert.equal(await store.create(object("faults")), "exists");
-      assert.equal((await read(server.port, "faults")).bytes.length, 16);
+      assert.equal((await server.read("faults")).bytes.length, 16);
     });
   });
 });
