@@ -4,14 +4,14 @@
  */
 import { ConnectorError } from "../../formats/data/errors.ts";
 import type { RivvenClient } from "./client/client.ts";
-import type { IncomingRecord } from "./client/requests.ts";
+import type { Messages } from "./client/messages.ts";
 import type { RivvenConfig } from "./connector.ts";
 
 /** 1000 × 4 KiB is what the broker reads for it at most. */
 const MAX_RECORDS = 1000;
 
 /** What of a client is used. */
-export type PartitionClient = Pick<RivvenClient, "consume" | "offsets">;
+export type PartitionClient = Pick<RivvenClient, "fetch" | "offsets">;
 
 export class PartitionReader {
   readonly topic: string;
@@ -42,13 +42,13 @@ export class PartitionReader {
     return this.#emptyAt === this.next;
   }
 
-  /** What comes next; empty when nothing has come within `waitMs`. */
-  async fetch(waitMs: number): Promise<IncomingRecord[]> {
+  /** What comes next; undefined when nothing has come within `waitMs`. */
+  async fetch(waitMs: number): Promise<Messages | undefined> {
     const { topic, partition, next: offset } = this;
     const options = { topic, partition, offset, maxRecords: MAX_RECORDS, maxWaitMs: waitMs };
-    const records = await this.#client.consume(options);
-    if (records.length > 0) this.next = records.at(-1)!.offset + 1;
-    return records;
+    const messages = await this.#client.fetch(options);
+    this.next = messages.next;
+    return messages.length > 0 ? messages : undefined;
   }
 
   /** Where the saved position is not within what the partition has, goes where the configuration says. */
@@ -63,18 +63,18 @@ export class PartitionReader {
    * never given out (a marker of a transaction). A record that was written since that answer looks the same, so the
    * place is asked for again, and left only when two looks, one after the other, found nothing at it.
    *
-   * @returns what has come meanwhile
+   * @returns what has come meanwhile; undefined: nothing
    */
-  async look(): Promise<IncomingRecord[]> {
+  async look(): Promise<Messages | undefined> {
     const bounds = await this.#client.offsets(this.topic, this.partition);
     if (this.next < bounds.earliest || this.next > bounds.latest) this.#leaveRange(bounds);
-    if (this.next >= bounds.latest) return [];
+    if (this.next >= bounds.latest) return undefined;
     const offset = this.next;
-    const records = await this.fetch(0);
-    if (records.length > 0) return records;
+    const messages = await this.fetch(0);
+    if (messages) return messages;
     if (this.#emptyAt === offset) this.next++;
     else this.#emptyAt = offset;
-    return [];
+    return undefined;
   }
 
   #leaveRange({ earliest, latest }: { earliest: number; latest: number }): void {

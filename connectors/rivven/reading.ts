@@ -5,7 +5,7 @@
 import { patternTest } from "../../formats/data/stream_pattern.ts";
 import type { Clock, Logger } from "../contract.ts";
 import type { RivvenClient } from "./client/client.ts";
-import type { IncomingRecord } from "./client/requests.ts";
+import type { Messages } from "./client/messages.ts";
 import type { RivvenConfig } from "./connector.ts";
 import { PartitionReader } from "./partition_reader.ts";
 
@@ -19,10 +19,10 @@ export interface ReadingOptions {
   readonly saved: ReadonlyMap<string, readonly number[]> | undefined;
 }
 
-/** Records of one partition, in order. */
+/** Messages of one partition, in order; one at least. */
 export interface Fetched {
   readonly reader: PartitionReader;
-  readonly records: readonly IncomingRecord[];
+  readonly messages: Messages;
   /** The offset behind them. */
   readonly next: number;
 }
@@ -154,18 +154,18 @@ export class Reading {
     // Whoever may have to wait for another partition's records must not wait at the broker for this one's.
     const waitMs = this.#partitions < config.connections ? LONG_POLL_MS : 0;
     const askedMs = clock.monotonicMs();
-    let records = await lane.reader.fetch(waitMs);
+    let messages = await lane.reader.fetch(waitMs);
     const now = clock.monotonicMs();
     const isEarly = waitMs > 0 && now - askedMs < waitMs / 2;
-    if (records.length === 0 && (isEarly || now - lane.checkedMs >= CHECK_MS)) {
-      records = await lane.reader.look();
+    if (!messages && (isEarly || now - lane.checkedMs >= CHECK_MS)) {
+      messages = await lane.reader.look();
       // A place that is suspected is looked at again soon.
       if (!lane.reader.isSuspicious) lane.checkedMs = now;
     }
-    if (records.length > 0) {
+    if (messages) {
       lane.idleMs = 0;
-      lane.notBeforeMs = records.length < FEW_RECORDS ? now + FEW_RECORDS_PAUSE_MS : 0;
-      this.#fetched.push({ reader: lane.reader, records, next: lane.reader.next });
+      lane.notBeforeMs = messages.length < FEW_RECORDS ? now + FEW_RECORDS_PAUSE_MS : 0;
+      this.#fetched.push({ reader: lane.reader, messages, next: lane.reader.next });
       this.#wakeReader?.();
       return;
     }

@@ -12,7 +12,7 @@ import { type Rivvend, startRivvend } from "../../tests/servers/rivvend.ts";
 import type { Sink } from "../contract.ts";
 import type { RivvenClient } from "./client/client.ts";
 import { partitionOf } from "./client/partition.ts";
-import type { IncomingRecord } from "./client/requests.ts";
+import type { IncomingRecord } from "./client/messages.ts";
 import definition, { type RivvenConfig } from "./connector.ts";
 import { openSink } from "./sink.ts";
 

@@ -192,18 +192,19 @@ class RivvenSource implements Source {
     const streams = new Streams();
     const unwrappers = new Map<PartitionReader, Unwrapper>();
     for (let fetched = await reading.take(); fetched; fetched = await reading.take()) {
-      const { reader, records, next } = fetched;
+      const { reader, messages, next } = fetched;
       let unwrapper = unwrappers.get(reader);
       if (!unwrapper) {
         unwrapper = new Unwrapper(reader.topic, streams, this.#config.envelope === "none");
         unwrappers.set(reader, unwrapper);
-        await this.#prime(unwrapper, reader, records[0].offset);
+        await this.#prime(unwrapper, reader, messages.at(0).offset);
       }
       writer.lane = `${reader.topic}/${reader.partition}`;
-      for (const record of records) {
-        unwrapper.write(writer, record);
+      for (let i = 0; i < messages.length; i++) {
+        const message = messages.at(i);
+        unwrapper.write(writer, message);
         if (!writer.isFull) continue;
-        note(offsets, reader, record.offset + 1);
+        note(offsets, reader, message.offset + 1);
         yield batchFromData(writer.finish(positionOf(offsets)));
       }
       note(offsets, reader, next);

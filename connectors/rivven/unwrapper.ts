@@ -11,7 +11,7 @@ import { recognise } from "../../formats/data/envelope_parts.ts";
 import { startsWith } from "../../formats/data/json_scan.ts";
 import type { Operation } from "../../formats/data/record.ts";
 import type { Stream } from "../../formats/data/stream.ts";
-import type { IncomingRecord } from "./client/requests.ts";
+import type { IncomingRecord } from "./client/messages.ts";
 import { KeyReader } from "./keys.ts";
 
 /** Orders are `0/<offset>`: an offset says all there is. */

@@ -1,6 +1,6 @@
 /** Records into a Rivven broker and out of it, beside bare loops over the same client that do nothing else. */
 import { partitionOf } from "../../connectors/rivven/client/partition.ts";
-import type { IncomingRecord } from "../../connectors/rivven/client/requests.ts";
+import type { IncomingRecord } from "../../connectors/rivven/client/messages.ts";
 import { findProgram, type Rivvend, startRivvend } from "../servers/rivvend.ts";
 import { type Bench, measure, median, medianRun, program, repeat, scratch, usageOf } from "./measure.ts";
 

@@ -12,6 +12,7 @@ import { ConnectorError } from "../../../formats/data/errors.ts";
 import type { Address } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import { TOPIC_EXISTS } from "./errors.ts";
+import type { IncomingRecord, Messages } from "./messages.ts";
 import { Pool } from "./pool.ts";
 import * as requests from "./requests.ts";
 import { Scram, ScramError } from "./scram.ts";
@@ -186,19 +187,23 @@ export class RivvenClient implements AsyncDisposable {
    * Reads records, those at `offset` first. Fewer than asked for do not mean that there are no more. Keys and values
    * are views into what was received.
    */
-  async consume(options: requests.ConsumeOptions): Promise<requests.IncomingRecord[]> {
+  async consume(options: requests.ConsumeOptions): Promise<IncomingRecord[]> {
+    return [...await this.fetch(options)];
+  }
+
+  /** The same for many records: no object is made of one before it is asked for. */
+  async fetch(options: requests.ConsumeOptions): Promise<Messages> {
     let { maxRecords } = options;
     for (;;) {
       await this.#quota;
       try {
         const tried = `read partition ${options.partition} of topic "${options.topic}"`;
         const request = requests.consume({ ...options, maxRecords });
-        const records = await this.request(request, tried, {
+        return await this.request(request, tried, {
           timeoutMs: options.maxWaitMs + this.#requestTimeoutMs,
           throttled: (waitMs) =>
             this.#quota ??= this.#quotaOpens(options, waitMs).finally(() => this.#quota = undefined),
         });
-        return requests.increasing(records, options.offset);
       } catch (error) {
         const isTooLarge = error instanceof ConnectorError &&
           error.code === "serialization_response_too_large";

@@ -2,6 +2,7 @@
  * The requests that this client sends, and what answers them. Numbers and fields: `Request` and `Response` of
  * crates/rivven-protocol/src/messages.rs at 0.0.22, where a variant's place in its enum is its number on the wire.
  */
+import { Messages } from "./messages.ts";
 import { PostcardReader, type PostcardWriter, WireError } from "./wire.ts";
 
 /** Version 2 has correlation ids and handshakes. */
@@ -218,15 +219,6 @@ function batchRequest(
   };
 }
 
-/** A record as the broker has it. Key and value are views into the frame. */
-export interface IncomingRecord {
-  readonly offset: number;
-  readonly key: Uint8Array | undefined;
-  readonly value: Uint8Array;
-  /** When the broker received it, milliseconds since 1970. */
-  readonly timestampMs: number;
-}
-
 export interface ConsumeOptions {
   readonly topic: string;
   readonly partition: number;
@@ -238,13 +230,10 @@ export interface ConsumeOptions {
   readonly maxWaitMs: number;
 }
 
-/**
- * Reads records, uncommitted ones included (the broker's read-committed hides too much and too little). What comes may
- * start below `offset` or go back after a broker was killed: see `increasing`.
- */
+/** Reads records, uncommitted ones included (the broker's read-committed hides too much and too little). */
 export function consume(
   { topic, partition, offset, maxRecords, maxWaitMs }: ConsumeOptions,
-): Request<IncomingRecord[]> {
+): Request<Messages> {
   return {
     name: "Consume",
     answer: 4,
@@ -257,40 +246,8 @@ export function consume(
       writer.u8(0);
       writer.optional(maxWaitMs > 0 ? maxWaitMs : undefined, (ms) => writer.uint(ms));
     },
-    read: (reader) =>
-      reader.list(() => {
-        const offset = reader.uint();
-        reader.uint(); // its partition, which was asked for
-        const key = reader.bool() ? reader.blob() : undefined;
-        const value = reader.blob();
-        const timestampMs = reader.int();
-        for (let headers = reader.uint(); headers > 0; headers--) {
-          reader.blob();
-          reader.blob();
-        }
-        return { offset, key, value, timestampMs };
-      }),
+    read: (reader) => new Messages(reader, offset),
   };
-}
-
-/** The records with offsets from `offset` on, each above the one before: what a reader may believe. */
-export function increasing(records: IncomingRecord[], offset: number): IncomingRecord[] {
-  let next = offset;
-  let isClean = true;
-  for (const record of records) {
-    if (record.offset < next) {
-      isClean = false;
-      break;
-    }
-    next = record.offset + 1;
-  }
-  if (isClean) return records;
-  next = offset;
-  return records.filter((record) => {
-    if (record.offset < next) return false;
-    next = record.offset + 1;
-    return true;
-  });
 }
 
 /** `latest` is the next offset to be given out. */

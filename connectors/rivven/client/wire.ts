@@ -131,12 +131,28 @@ export class PostcardReader {
 
   /** Raw bytes; a view into the frame. */
   blob(): Uint8Array {
+    const start = this.skipBlob();
+    return this.view(start, this.#at);
+  }
+
+  /** Steps over raw bytes. @returns where they start; they end at `at` */
+  skipBlob(): number {
     const size = this.uint();
-    const end = this.#at + size;
+    const start = this.#at;
+    const end = start + size;
     if (end > this.#bytes.length) throw new WireError("the message ends in the middle of a value");
-    const value = new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at, size);
     this.#at = end;
-    return value;
+    return start;
+  }
+
+  /** Where the next value starts. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Bytes of what is read. */
+  view(start: number, end: number): Uint8Array {
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, end - start);
   }
 
   string(): string {
@@ -152,10 +168,16 @@ export class PostcardReader {
     return this.bool() ? read() : undefined;
   }
 
-  list<T>(read: () => T): T[] {
+  /** How many items of a list follow. */
+  count(): number {
     const count = this.uint();
     // Each item takes a byte at least, so a damaged count can't make us allocate much.
     if (count > this.#bytes.length - this.#at) throw new WireError("a list is longer than its message");
+    return count;
+  }
+
+  list<T>(read: () => T): T[] {
+    const count = this.count();
     const items: T[] = [];
     for (let i = 0; i < count; i++) items.push(read());
     return items;

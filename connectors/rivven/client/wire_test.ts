@@ -1,6 +1,7 @@
 /** Frames byte for byte, as rivvend 0.0.22 sent and took them. */
 import assert from "node:assert/strict";
 import * as requests from "./requests.ts";
+import { messagesOf } from "./testing.ts";
 import { frame, FrameReader, PostcardReader, PostcardWriter, WireError } from "./wire.ts";
 
 const hex = (text: string) => Uint8Array.fromHex(text.replaceAll(/\s/g, ""));
@@ -82,11 +83,11 @@ Deno.test("answers are read as the broker sends them", () => {
     count: 3,
   });
   const consume = { topic: "orders", partition: 1, offset: 128, maxRecords: 500, maxWaitMs: 0 };
-  const messages = value(
+  const messages = [...value(
     requests.consume(consume),
     `00000052 00 00000006 04 05 8001 01 01 02 6b31 01 61 ea88cfaac168 00 8101 01 00 02 6263 ee88cfaac168 00
      8201 01 01 02 6b32 00 f088cfaac168 00 8301 01 01 02 6b31 01 61 f488cfaac168 00 8401 01 00 02 6263 f888cfaac168 00`,
-  );
+  )];
   assert.deepEqual(messages.map(({ offset }) => offset), [128, 129, 130, 131, 132]);
   assert.deepEqual(messages[0], {
     offset: 128,
@@ -98,7 +99,8 @@ Deno.test("answers are read as the broker sends them", () => {
   assert.equal(messages[2].value.length, 0);
   // A record with a header, should one ever come.
   const headed = "00000018 00 00000006 04 01 05 00 00 01 76 f6a1d5edee66 01 01 68 02 0102";
-  assert.deepEqual(value(requests.consume(consume), headed).map(({ offset }) => offset), [5]);
+  const first = requests.consume({ ...consume, offset: 0 });
+  assert.deepEqual([...value(first, headed)].map(({ offset }) => offset), [5]);
   assert.equal(value(requests.getOffset("g", "t", 0), "00000009 00 00000009 09 01 8301"), 131);
   assert.equal(value(requests.getOffset("g", "t", 0), "00000007 00 00000009 09 00"), undefined);
   assert.deepEqual(value(requests.getOffsetBounds("t", 1), "00000009 00 0000000b 0d 00 8301"), {
@@ -186,9 +188,14 @@ Deno.test("what is no frame is refused at its first bytes", () => {
 
 Deno.test("offsets below the asked one, or not increasing, are dropped", () => {
   const record = (offset: number) => ({ offset, key: undefined, value: ascii("x"), timestampMs: 0 });
-  const offsets = (all: number[], from: number) =>
-    requests.increasing(all.map(record), from).map(({ offset }) => offset);
+  const offsets = (all: number[], from: number) => {
+    const messages = messagesOf(all.map(record), from);
+    const found = [...messages].map(({ offset }) => offset);
+    assert.deepEqual([messages.length, messages.next], [found.length, (found.at(-1) ?? from - 1) + 1]);
+    return found;
+  };
   assert.deepEqual(offsets([3, 4, 7], 3), [3, 4, 7]);
   assert.deepEqual(offsets([1, 2, 3, 0, 0, 3, 4], 2), [2, 3, 4]);
   assert.deepEqual(offsets([0, 0, 0], 0), [0]);
+  assert.deepEqual(offsets([0, 1, 0], 2), []);
 });
