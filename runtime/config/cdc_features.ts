@@ -15,6 +15,8 @@ export interface CdcFeatures {
   readonly front: readonly ImpliedTransform[];
   /** Behind them. */
   readonly back: readonly ImpliedTransform[];
+  /** False: a problem was found; the transforms may have further ones. */
+  readonly isValid: boolean;
 }
 
 /** Blocks with `enabled`, by their name in `cdc_features`; the other spelling stands in the config itself. */
@@ -63,15 +65,13 @@ export function withoutCdcFeatures(
 /**
  * What the keys of the source at `entry` come to: duplicates first, then which rows, which columns, masks, encryption,
  * tombstones.
- *
- * @returns undefined when one of them is not valid; the problems tell why
  */
 export function cdcFeatures(
   document: YamlDocument,
   entry: Path,
   definition: ConnectorDefinition,
   report: Report,
-): CdcFeatures | undefined {
+): CdcFeatures {
   const config: Path = [...entry, "config"];
   const has = (path: Path) => (document.at(path) ?? undefined) !== undefined;
   let good = true;
@@ -83,27 +83,23 @@ export function cdcFeatures(
 
   const front = [
     ...block("deduplication", "dedupe", []),
-    ...plain("filter_expression", "filter", (condition) => ({ condition })),
-    ...plain("column_filters", "column_filter", (filters) => ({ filters })),
-    ...plain(
-      "columns",
-      "column_filter",
-      (tables) => ({ filters: eachOf(tables, (include) => ({ include })) }),
-    ),
+    ...plain("filter_expression", "filter", "condition"),
+    ...plain("column_filters", "column_filter", "filters"),
+    ...plain("columns", "column_filter", "filters", (tables) => eachOf(tables, (include) => ({ include }))),
     ...plain(
       "exclude_columns",
       "column_filter",
-      (tables) => ({ filters: eachOf(tables, (exclude) => ({ exclude })) }),
+      "filters",
+      (tables) => eachOf(tables, (exclude) => ({ exclude })),
     ),
-    ...plain("column_masks", "mask_field", (masks) => ({ fields: maskedFields(masks) })),
+    ...plain("column_masks", "mask_field", "fields", maskedFields),
   ];
   const encryption = block("encryption", "encrypt_field", ["stage"]);
   const isLate = encryption.length > 0 && stageOf(encryption[0].at) === "after_transforms";
   const tombstones = sendsTombstones(definition) ? [] : block("tombstones", "tombstone", []);
-  if (!good) return undefined;
   return isLate
-    ? { front, back: [...encryption, ...tombstones] }
-    : { front: [...front, ...encryption, ...tombstones], back: [] };
+    ? { front, back: [...encryption, ...tombstones], isValid: good }
+    : { front: [...front, ...encryption, ...tombstones], back: [], isValid: good };
 
   function checkNames(): void {
     const at = [...config, "cdc_features"];
@@ -161,16 +157,20 @@ export function cdcFeatures(
     return [{ type, name: nameOf(at), config: rest, at }];
   }
 
+  /** A key whose value is one member of a transform's config. */
   function plain(
     key: (typeof PLAIN_KEYS)[number],
     type: string,
-    config_: (value: unknown) => Record<string, unknown>,
+    member: string,
+    made: (value: unknown) => unknown = (value) => value,
   ): ImpliedTransform[] {
     const at = [...config, key];
     const value = document.at(at);
     const isEmpty = value === undefined || value === null ||
       typeof value === "object" && Object.keys(value).length === 0;
-    return isEmpty ? [] : [{ type, name: nameOf(at), config: () => config_(document.at(at)), at }];
+    return isEmpty
+      ? []
+      : [{ type, name: nameOf(at), config: () => ({ [member]: made(document.at(at)) }), at, member }];
   }
 
   function stageOf(at: Path): string {

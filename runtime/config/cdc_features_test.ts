@@ -152,6 +152,28 @@ Deno.test("names that nobody knows are errors, at their lines", () => {
   assert.equal(read("column_filters: { public.users: { includes: [a] } }").errors.length, 1);
 });
 
+Deno.test("what is wrong inside of features is found with everything else, at its own line", () => {
+  const { errors } = read(`
+column_filters:
+  public.users: { exlude: [a] }
+column_masks:
+  email: emial
+  "public.users:card": { strategy: partial, keep_lst: 4 }
+filter_expression: "status = "
+cdc_features:
+  tombs: { enabled: true }
+  deduplication: { enabled: true, ttl: 5 }
+`);
+  assert.deepEqual(errors.map((error) => error.slice(0, 32)), [
+    '2: Unknown key "exlude"',
+    '4: "email" must be asterisks, fi',
+    '5: Unknown key "keep_lst"',
+    "6: Something is missing at the e",
+    '8: Unknown key "tombs"',
+    '9: Unknown key "ttl"',
+  ]);
+});
+
 Deno.test("without a key, with one that is none, or with keys that are elsewhere nothing starts", () => {
   const fields = "cdc_features:\n  encryption:\n    enabled: true\n    fields: [ssn]";
   assert.deepEqual(read(fields, {}).errors, ["4: There is no key: RIVVEN_ENCRYPTION_KEY is not set"]);

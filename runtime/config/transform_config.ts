@@ -35,6 +35,8 @@ export interface ImpliedTransform {
   readonly config: () => Record<string, unknown>;
   /** The key that asks for it. */
   readonly at: Path;
+  /** What stands there is this member of the config, and not the whole. */
+  readonly member?: string;
 }
 
 /** What the transforms of a list are called where the file does not name them. */
@@ -84,8 +86,8 @@ export class TransformReader {
   }
 
   /** What a key of another kind stands for, such as `column_filters`. */
-  implied({ type, name, config, at }: ImpliedTransform): ConfiguredStep | undefined {
-    return this.#transform(type, { name, at, own: config, typeAt: at });
+  implied({ type, name, config, at, member }: ImpliedTransform): ConfiguredStep | undefined {
+    return this.#transform(type, { name, at, own: config, typeAt: at, member });
   }
 
   /** Reads what no list has named, so that its mistakes show too, and says so. */
@@ -214,15 +216,28 @@ export class TransformReader {
   }
 
   /**
-   * @param given `own`: the config as it is written; `at`: where it stands; `typeAt`: where the type does
+   * @param given `own`: the config as it is written; `at`: where it stands, or its `member` where there is one;
+   * `typeAt`: where the type does
    */
   #transform(
     type: string,
-    given: { readonly name: string; readonly at: Path; readonly own: () => unknown; readonly typeAt: Path },
+    given: {
+      readonly name: string;
+      readonly at: Path;
+      readonly own: () => unknown;
+      readonly typeAt: Path;
+      readonly member?: string;
+    },
   ): PlannedTransform | undefined {
     const document = this.#document;
-    const { definitions, report, env, readFile, secrets, allowUnknownKeys } = this.#options;
-    const { name, at, own, typeAt } = given;
+    const { definitions, env, readFile, secrets, allowUnknownKeys } = this.#options;
+    const { name, at, own, typeAt, member } = given;
+    const report: Report = (problem) =>
+      this.#options.report({ ...problem, path: withoutMember(problem.path) });
+    const withoutMember = (path: Path) =>
+      member !== undefined && path.length > at.length && path[at.length] === member
+        ? [...at, ...path.slice(at.length + 1)]
+        : path;
     const found = findTransform(definitions, type);
     if (!found) {
       report({ path: typeAt, ...unknownType(type, document.show(typeAt), definitions) });

@@ -54,13 +54,13 @@ export function readTransforms(
     const found = typeof connector === "string" ? findConnector(options.connectors, connector) : undefined;
     const features = found?.definition.category === "database_cdc"
       ? cdcFeatures(document, path, found.definition, options.report)
-      : { front: [], back: [] };
-    const front = features?.front.map((one) => reader.implied(one));
-    const own = reader.list([...path, "config", "transforms"], { before: front?.length });
-    const before = (front?.length ?? 0) + (own?.length ?? 0);
+      : { front: [], back: [], isValid: true };
+    const front = features.front.map((one) => reader.implied(one));
+    const own = reader.list([...path, "config", "transforms"], { before: front.length });
+    const before = front.length + (own?.length ?? 0);
     const beside = reader.list([...path, "transforms"], { before });
-    const back = features?.back.map((one) => reader.implied(one));
-    return joined(front, own, beside, back);
+    const back = features.back.map((one) => reader.implied(one));
+    return features.isValid ? joined(front, own, beside, back) : undefined;
   });
   const pipelines = read("pipelines", (path, { source }) => {
     const unless = new Set(sources.get(String(source))?.map(({ name }) => name));
