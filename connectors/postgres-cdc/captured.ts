@@ -54,6 +54,21 @@ export interface PublicationRefresh {
   readonly state: DocumentStore;
 }
 
+/** Says what the selection names and the database has not: a mistyped name would be missed by nobody. */
+export function tellUnmatched(
+  filter: TableFilter,
+  all: readonly TableName[],
+  log: Logger,
+  { allow_missing_tables }: Pick<PostgresConfig, "allow_missing_tables">,
+): void {
+  const patterns = filter.unmatched(all);
+  if (patterns.length === 0) return;
+  log[allow_missing_tables ? "info" : "warn"]("No table matches a name or pattern of the selection", {
+    patterns,
+    hint: "A table that is made later is captured from the next start on",
+  });
+}
+
 /** The name of the publication that this source has created last. */
 const CREATED = "created_publication";
 

@@ -48,7 +48,7 @@ export async function checkSource(source: CheckedSource, report: CheckReport): P
   const all = await reported("tables", report, () => catalog.allTables());
   if (!all) return;
   const selected = all.filter((table) => !table.isPartition && filter.includes(table));
-  checkSelection(filter, all, selected, report);
+  checkSelection(source, all, selected, report);
   const publication = await reported(
     "publication",
     report,
@@ -122,17 +122,22 @@ async function checkReplication(
 }
 
 function checkSelection(
-  filter: TableFilter,
+  { filter, config }: CheckedSource,
   all: readonly Table[],
   selected: readonly Table[],
   report: CheckReport,
 ): void {
   const unmatched = filter.unmatched(all);
-  if (unmatched.length > 0) {
+  if (unmatched.length > 0 && config.allow_missing_tables && selected.length > 0) {
+    report(ok(
+      "tables",
+      `${selected.length} selected: ${list(selected.map(tableName))}; no table matches ${list(unmatched)}`,
+    ));
+  } else if (unmatched.length > 0) {
     report(failed(
       "tables",
       `No table matches ${list(unmatched)}`,
-      "`discover` lists the tables there are; names are case-sensitive",
+      "`discover` lists the tables there are; names are case-sensitive. Where they come later, set allow_missing_tables",
       "config",
     ));
   } else if (selected.length === 0) {
@@ -177,6 +182,12 @@ function checkPublication(
       `Run: ${shortened(addTablesStatement(name, unpublished))}`,
     ));
   }
+  const limited = limits(publication, all, filter);
+  if (limited.length > 0) {
+    report(
+      ok("publication_limits", `"${name}" leaves out, of rows and snapshot alike: ${limited.join("; ")}`),
+    );
+  }
   if (missingOperations.length > 0) {
     report(warning(
       "publication_operations",
@@ -191,6 +202,23 @@ function checkPublication(
       `Run: ALTER PUBLICATION ${quoteIdentifier(name)} SET (publish_via_partition_root = true)`,
     ));
   }
+}
+
+/** What the column lists and row filters of a publication (PostgreSQL 15) keep from the selected tables. */
+function limits({ tables }: Publication, all: readonly Table[], filter: TableFilter): string[] {
+  const byOid = new Map(all.map((table) => [table.oid, table]));
+  return tables.flatMap(({ oid, columns, rowFilter }) => {
+    const table = byOid.get(oid);
+    if (table === undefined || !filter.includes(table)) return [];
+    const left = columns === undefined
+      ? []
+      : table.columns.filter(({ name, generated }) => generated === "" && !columns.includes(name));
+    const found = [
+      ...(left.length === 0 ? [] : [`columns ${list(left.map(({ name }) => name))}`]),
+      ...(rowFilter === undefined ? [] : [`rows but those where ${rowFilter}`]),
+    ];
+    return found.length === 0 ? [] : [`${found.join(" and ")} of "${tableName(table)}"`];
+  });
 }
 
 async function checkNewPublication(

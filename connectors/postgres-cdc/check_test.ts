@@ -4,7 +4,7 @@ import { requireServer } from "../../tests/servers/missing.ts";
 import { startPostgres } from "../../tests/servers/postgres.ts";
 import type { CheckFinding } from "../contract.ts";
 import { openSource } from "./source.ts";
-import { configFor, testContext } from "./testing.ts";
+import { configFor, Reader, testContext } from "./testing.ts";
 
 async function check(config: ReturnType<typeof configFor>): Promise<Map<string, CheckFinding>> {
   const findings = new Map<string, CheckFinding>();
@@ -70,6 +70,41 @@ Deno.test("check() says what is wrong with the server, the slot and the selectio
   assert.equal(findings.get("wal_level")!.blame, "environment");
   assert.equal(findings.get("max_slot_wal_keep_size")!.status, "warning");
 });
+
+Deno.test("a name that no table has fails check and is told by a run; allow_missing_tables takes it", async () => {
+  await using pg = await startPostgres();
+  await pg.query("CREATE TABLE t (id int PRIMARY KEY)");
+  const keys = { tables: ["t", "to_come"], snapshot: { mode: "initial_only" } };
+  const tables = async (more: Record<string, unknown>) =>
+    (await check(configFor(pg, { ...keys, ...more }))).get("tables")!;
+  assert.equal((await tables({})).status, "failed");
+  const allowed = await tables({ allow_missing_tables: true });
+  assert.deepEqual([allowed.status, /no table matches "to_come"$/.test(allowed.message)], ["ok", true]);
+  assert.equal((await tables({ tables: ["to_come"], allow_missing_tables: true })).status, "failed");
+  for (const [level, more] of [["warn", {}], ["info", { allow_missing_tables: true }]] as const) {
+    await using reader: Reader = new Reader(configFor(pg, { ...keys, ...more }));
+    while (await reader.next());
+    const told = reader.context.messages.find((message) => /No table matches/.test(message));
+    assert.match(told ?? "", new RegExp(`^${level}: .*"patterns":\\["to_come"\\]`));
+  }
+});
+
+for (const version of [15, 18] as const) {
+  Deno.test(`PostgreSQL ${version}: check() says what column lists and row filters leave out`, async (t) => {
+    await using pg = await requireServer(t, () => startPostgres({ version, fsync: false }));
+    if (pg === undefined) return;
+    await pg.query(`
+      CREATE TABLE t (id int PRIMARY KEY, shown text, hidden text, twice int GENERATED ALWAYS AS (id * 2) STORED);
+      CREATE TABLE whole (id int PRIMARY KEY);
+      CREATE PUBLICATION rivven_pub FOR TABLE t (id, shown) WHERE (id > 1), whole;
+    `);
+    const { status, message } = (await check(configFor(pg))).get("publication_limits")!;
+    assert.equal(status, "ok");
+    assert.match(message, /columns "hidden" and rows but those where \(id > 1\) of "public\.t"$/);
+    await pg.query("ALTER PUBLICATION rivven_pub SET TABLE t, whole");
+    assert.equal((await check(configFor(pg))).has("publication_limits"), false);
+  });
+}
 
 Deno.test("check() says of each connection how it is protected", async (t) => {
   await using ca = await requireServer(t, makeAuthority);

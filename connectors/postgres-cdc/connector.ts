@@ -29,6 +29,7 @@ export interface PostgresConfig extends TypeOptions, LoginConfig, SignalConfig, 
   readonly schemas: readonly string[];
   readonly tables: readonly string[];
   readonly exclude_tables: readonly string[];
+  readonly allow_missing_tables: boolean;
   readonly snapshot: {
     readonly mode: "initial" | "always" | "never" | "no_data" | "when_needed" | "initial_only" | "recovery";
     readonly include_tables: readonly string[];
@@ -140,6 +141,9 @@ export const config: z.ZodType<PostgresConfig> = z.strictObject({
   schemas: patterns("Schemas whose tables are captured; empty: all"),
   tables: patterns("Tables that are captured, as table or schema.table; empty: all of the schemas"),
   exclude_tables: patterns("Tables that are not captured, whatever the other keys say"),
+  allow_missing_tables: z.boolean().default(false).describe(
+    "A name or pattern in schemas, tables or streams that no table matches is no failure of check",
+  ),
   snapshot: snapshot.prefault({}).describe("Reading the rows that are there already"),
   status_update_interval_ms: z.int().min(100).max(600_000).default(10_000)
     .describe(

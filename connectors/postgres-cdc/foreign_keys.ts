@@ -35,6 +35,13 @@ export const foreignKeys: Readonly<Record<string, string>> = {
   backpressure: BOUNDED,
   retry:
     "Remove it: what can be tried again is, with growing pauses; slot_max_retries is about a slot in use",
+  guardrails:
+    "Remove it: the rights of the worker are in the plan, and what the server keeps is limited by max_wal_lag",
+  partitioner: "Write it in the sink: its key says which record goes where",
+  compaction: "Write tombstone here, and the topic's settings in the sink",
+  notifications: "Remove it: what happens is in the log and the metrics",
+  replica_identity: "Write it as replica_identity_autoset",
+  "signal.topic": "Write file, source or message as enabled_channels: signals come through these",
   outbox: "Write the transform outbox_router",
   event_router: "Write the transform content_router",
   "snapshot.max_retries": "Remove it: a snapshot that failed goes on where it was",

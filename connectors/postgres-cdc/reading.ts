@@ -11,7 +11,7 @@ import { ConnectorError } from "../../formats/data/errors.ts";
 import type { Json } from "../../formats/data/value.ts";
 import type { TableFilter } from "../_cdc/table_filter.ts";
 import type { Batch, Position, SourceContext } from "../contract.ts";
-import { capturePublication, publicationPlan, snapshotTables } from "./captured.ts";
+import { capturePublication, publicationPlan, snapshotTables, tellUnmatched } from "./captured.ts";
 import { type Catalog, type ServerFacts } from "./catalog.ts";
 import type { StreamPoint } from "./change_decoder.ts";
 import { Connection } from "./connection.ts";
@@ -114,6 +114,9 @@ export class Reading {
     const missing = onlySnapshot ? undefined : missingOption(this.#config, facts);
     if (missing) throw missing;
     if (!onlySnapshot && this.#config.slot_failover) requireFailover(facts);
+    if (!this.#filter.isOpen) {
+      tellUnmatched(this.#filter, await this.#catalog.allTables(), this.#context.log, this.#config);
+    }
     const origin = { system: facts.systemId, timeline: facts.timeline, slot: slot_name };
     const saved = from === undefined ? undefined : readPosition(from, origin);
     const history = new SchemaHistory(

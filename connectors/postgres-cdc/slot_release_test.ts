@@ -78,7 +78,7 @@ for (const version of [15, 18] as const) {
       assert.equal(error?.code, "state_slot_gone");
       assert.match(
         error!.message,
-        /"rivven_slot" was dropped when the pipeline stopped.*between .* and .* is gone/,
+        /"rivven_slot" was dropped when the pipeline stopped.*since .* is gone/,
       );
     }
     const keys = { snapshot: { mode: "when_needed" } };

@@ -118,7 +118,9 @@ function goneSince(
 /** The slot is gone because the configuration says so. */
 function slotEnded(what: string, lsn: bigint, serverLsn: bigint): ConnectorError {
   return new ConnectorError(
-    `${what}: what has changed between ${formatLsn(lsn)} and ${formatLsn(serverLsn)} is gone`,
+    `${what}: what has changed since ${formatLsn(lsn)} is gone, and the server's log is at ${
+      formatLsn(serverLsn)
+    }`,
     {
       code: "state_slot_gone",
       hint:

@@ -118,7 +118,7 @@ Deno.test("a slot that went by itself is a gap between two points, and a new sna
           assert.equal(error.retryable, false);
           assert.match(
             error.message,
-            /(temporary slot "s" ended|"s" was dropped).*between 0\/200 and 0\/300/,
+            /(temporary slot "s" ended|"s" was dropped).*since 0\/200 is gone.*at 0\/300/,
           );
           assert.match(error.hint ?? "", /when_needed or always.*--reset-position/);
           return true;
