@@ -8,13 +8,14 @@ interface Run {
   to: number;
 }
 
-const [OPEN, COMMA, CLOSE, NEWLINE] = [..."[,]\n"].map((char) => char.charCodeAt(0));
+const [OPEN, COMMA, CLOSE] = [..."[,]"].map((char) => char.charCodeAt(0));
 
 /** Records that go to one URL in one request, in order. */
 export class Chunk {
   readonly url: string;
   readonly #runs: Run[] = [];
-  length = 0;
+  /** Where in an array the texts' line ends are, of which commas are made. */
+  readonly #lineEnds: number[] = [];
   /** Size of an array of them. */
   size = 2;
 
@@ -27,8 +28,13 @@ export class Chunk {
     const last = this.#runs.at(-1);
     if (last?.batch === batch && last.to === i) last.to++;
     else this.#runs.push({ batch, from: i, to: i + 1 });
-    this.length++;
     this.size += bytes;
+    this.#lineEnds.push(this.size - 2);
+  }
+
+  /** How many records it has. */
+  get length(): number {
+    return this.#lineEnds.length;
   }
 
   /** The first record. */
@@ -60,8 +66,7 @@ export class Chunk {
       body.set(lines, end);
       end += lines.length;
     }
-    // Each text is one line.
-    for (let at = body.indexOf(NEWLINE); at >= 0; at = body.indexOf(NEWLINE, at + 1)) body[at] = COMMA;
+    for (const lineEnd of this.#lineEnds) body[lineEnd] = COMMA;
     body[0] = OPEN;
     body[end - 1] = CLOSE;
     return body;
