@@ -93,7 +93,7 @@ for (const version of [15, 18] as const) {
     await waitUntil(async () => {
       const [{ active }] = await pg.query("SELECT active FROM pg_replication_slots");
       return active === "f" || undefined;
-    }, { what: "a free slot", timeoutMs: 20_000 });
+    }, { what: "a free slot", timeoutMs: 120_000 });
     const inTransaction = seen.findIndex(({ position }) => (position as PostgresPosition).next !== undefined);
     assert(inTransaction > 0);
     await using source = openSource(configFor(pg), context);

@@ -56,7 +56,7 @@ for (const version of [15, 18] as const) {
       );
       return done === "true" || undefined;
     };
-    await waitUntil(confirmed, { what: "the confirmation", timeoutMs: 60_000 });
+    await waitUntil(confirmed, { what: "the confirmation", timeoutMs: 120_000 });
     await pg.query("CHECKPOINT");
     await pg.kill();
     await pg.start();
@@ -110,7 +110,7 @@ for (const version of [15, 18] as const) {
     const first = reader.next();
     const warning = await waitUntil(
       () => Promise.resolve(context.messages.find((message) => /^warn: Creating/.test(message))),
-      { what: "the warning", timeoutMs: 60_000 },
+      { what: "the warning", timeoutMs: 120_000 },
     );
     assert.match(
       warning,

@@ -209,10 +209,26 @@ Deno.test("a slot that the server gives up while the sinks are slow ends the rea
       assert(reader.context.messages.some((message) => warning.test(message)));
     }
   }
-  await using reader = new Reader(configFor(pg, keys), position, context);
-  const error = await failure(readAll(reader));
-  assert.equal(error.code, "state_slot_lost");
-  assert.match(error.hint ?? "", /max_slot_wal_keep_size/);
+  {
+    await using reader = new Reader(configFor(pg, keys), position, context);
+    const error = await failure(readAll(reader));
+    assert.equal(error.code, "state_slot_lost");
+    assert.match(error.hint ?? "", /max_slot_wal_keep_size/);
+  }
+  // With when_needed a slot of the same name takes its place, and a snapshot that of the changes.
+  await pg.query("INSERT INTO t VALUES (2)");
+  await using reader = new Reader(configFor(pg, { snapshot: { mode: "when_needed" } }), position, context);
+  await reader.atLeast(2);
+  const pending = reader.next();
+  await waitForSlot(pg);
+  await pg.query("INSERT INTO t VALUES (3)");
+  await pending;
+  const records = await reader.atLeast(3);
+  assert.deepEqual(records.map(({ operation, key }) => [operation, key]), [
+    ["snapshot", { id: 1 }],
+    ["snapshot", { id: 2 }],
+    ["insert", { id: 3 }],
+  ]);
 });
 
 Deno.test("a slot is not made before open transactions end, and the warning shows whose they are but no values", async () => {

@@ -30,7 +30,7 @@ async function cut(pg: Postgres): Promise<void> {
   await pg.query("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots");
   await waitUntil(async () => (await slots(pg)).length === 0 || undefined, {
     what: "the end of the slot",
-    timeoutMs: 20_000,
+    timeoutMs: 120_000,
   });
 }
 
