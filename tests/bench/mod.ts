@@ -15,6 +15,7 @@ import { postgresSnapshot } from "./postgres_snapshot.ts";
 import { postgresStream } from "./postgres_stream.ts";
 import { postgresTransaction } from "./postgres_transaction.ts";
 import { rivvenSink, rivvenSource } from "./rivven.ts";
+import { rivvenAway } from "./rivven_away.ts";
 import { memory, start } from "./start.ts";
 import { transforms } from "./transforms.ts";
 import { webhook } from "./webhook.ts";
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   postgresTransaction,
   rivvenSink,
   rivvenSource,
+  rivvenAway,
   postgresRivven,
   transforms,
   files,
