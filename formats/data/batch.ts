@@ -3,7 +3,7 @@
  * from the other on demand, and on the fast path neither is made at all: a source writes text (batch_writer.ts), a
  * sink writes it on. Who may rely on what is in connectors/README.md.
  */
-import { parseRecord } from "./batch_reader.ts";
+import { parseRecord, WrittenRecord } from "./batch_reader.ts";
 import { BatchWriter } from "./batch_writer.ts";
 import {
   type Batch,
@@ -74,7 +74,7 @@ class WrittenBatch implements Batch {
   }
 
   record(i: number): DataRecord {
-    return this.#records?.[i] ?? parseRecord(this, this.#data, i);
+    return this.#records?.[i] ?? new WrittenRecord(this, this.#data, i);
   }
 
   get streams(): readonly Stream[] {

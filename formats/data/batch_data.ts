@@ -25,7 +25,10 @@ export interface Batch extends BatchHead {
   /** UTF-8; the `text` of every record in order. */
   readonly bytes: Uint8Array;
   readonly records: readonly DataRecord[];
-  /** Record `i` by itself, for those who look at each once: nothing is kept, so that it is garbage at once. */
+  /**
+   * Record `i` by itself, for those who look at each once. Nothing is kept: a member may be made anew whenever it is
+   * asked for, and is garbage at once.
+   */
   record(i: number): DataRecord;
   /** Every stream that a record of it has, each once; possibly some that none has. */
   readonly streams: readonly Stream[];

@@ -10,7 +10,8 @@ import {
   transactionOf,
 } from "./batch_data.ts";
 import { hasRounded, parseJson, type Restore, restoreRow, restoresOf } from "./json_value.ts";
-import type { DataRecord } from "./record.ts";
+import { startsWith } from "./json_scan.ts";
+import type { DataRecord, Operation } from "./record.ts";
 import type { Stream } from "./stream.ts";
 import type { Row, Value } from "./value.ts";
 
@@ -33,6 +34,85 @@ export function parseRecord(batch: Batch, data: BatchData, i: number): DataRecor
     order: batch.order(i),
     bare: (flags & BARE) !== 0,
   };
+}
+
+/**
+ * Record `i` of a batch, whose members are made when somebody asks, each time anew: most of those who look at records
+ * one at a time want the row alone.
+ */
+export class WrittenRecord implements DataRecord {
+  readonly #batch: Batch;
+  readonly #data: BatchData;
+  readonly #i: number;
+
+  constructor(batch: Batch, data: BatchData, i: number) {
+    this.#batch = batch;
+    this.#data = data;
+    this.#i = i;
+  }
+
+  get stream(): Stream {
+    return this.#batch.stream(this.#i);
+  }
+
+  get operation(): Operation {
+    return this.#batch.operation(this.#i);
+  }
+
+  get key(): DataRecord["key"] {
+    return readKey(this.#batch, this.#i, this.stream, this.#flags, this.#data.exact);
+  }
+
+  get before(): Row | undefined {
+    return readRow(this.#batch, this.#i, "before", this.stream, this.#data.exact);
+  }
+
+  get after(): Value | undefined {
+    return readAfter(this.#batch, this.#i, this.stream, this.#data.exact);
+  }
+
+  get unavailable(): readonly string[] | undefined {
+    const own = spanOf(this.#data, this.#n, OWN);
+    return own && has(own, UNAVAILABLE) ? readOwn(this.#data, this.#n).unavailable : undefined;
+  }
+
+  get timeMicros(): bigint {
+    return this.#data.columns.timeMicros[this.#n];
+  }
+
+  get source(): Row | undefined {
+    return readOwn(this.#data, this.#n).members;
+  }
+
+  get headers(): DataRecord["headers"] {
+    return this.#data.headers?.[this.#n];
+  }
+
+  get order(): string | undefined {
+    return this.#batch.order(this.#i);
+  }
+
+  get bare(): boolean {
+    return (this.#flags & BARE) !== 0;
+  }
+
+  /** Its number in `columns`. */
+  get #n(): number {
+    return this.#data.first + this.#i;
+  }
+
+  get #flags(): number {
+    return this.#data.columns.flags[this.#n];
+  }
+}
+
+const UNAVAILABLE = new TextEncoder().encode('"unavailable_columns":');
+
+/** Whether `text` is among the bytes. */
+function has(bytes: Uint8Array, text: Uint8Array): boolean {
+  const last = bytes.length - text.length;
+  for (let at = 0; at <= last; at++) if (startsWith(bytes, at, text)) return true;
+  return false;
 }
 
 function readKey(batch: Batch, i: number, stream: Stream, flags: number, exact: boolean) {

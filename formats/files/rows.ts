@@ -30,13 +30,14 @@ const OP_LETTERS: Readonly<Partial<Record<DataRecord["operation"], string>>> = {
  * @throws {RecordError} when columns were not sent by the source, and no column could say so
  */
 export function rowOf(record: DataRecord, withMetadata: boolean): Row | undefined {
-  const { operation, before, after, timeMicros, order, unavailable = [] } = record;
+  const { operation } = record;
   const letter = OP_LETTERS[operation];
   if (letter === undefined || (operation === "delete" && !withMetadata)) return undefined;
-  const row = operation === "delete" ? before ?? keyRow(record) : after;
+  const row = operation === "delete" ? record.before ?? keyRow(record) : record.after;
   if (!isRow(row)) {
     throw new RecordError("The record is no row of names and values", { code: "schema_no_row" });
   }
+  const { unavailable = [] } = record;
   if (!withMetadata) {
     if (unavailable.length === 0) return row;
     throw new RecordError(
@@ -48,8 +49,8 @@ export function rowOf(record: DataRecord, withMetadata: boolean): Row | undefine
   return {
     ...row,
     _rivven_op: letter,
-    _rivven_ts: isoMicros(timeMicros),
-    _rivven_position: order ?? null,
+    _rivven_ts: isoMicros(record.timeMicros),
+    _rivven_position: record.order ?? null,
     _rivven_unavailable: unavailable.length > 0 ? unavailable : null,
   };
 }
@@ -115,13 +116,13 @@ export function beginRows(
     add(batch: Batch, from: number, to: number, reject: RejectRow): number {
       let last = stream;
       for (let i = from; i < to; i++) {
-        const record = batch.record(i);
-        if (record.stream !== last) {
-          if (!haveSameColumns(record.stream, stream)) return i;
-          last = record.stream;
+        const own = batch.stream(i);
+        if (own !== last) {
+          if (!haveSameColumns(own, stream)) return i;
+          last = own;
         }
         try {
-          const row = rowOf(record, metadataColumns);
+          const row = rowOf(batch.record(i), metadataColumns);
           if (row === undefined) continue;
           if (known && Object.keys(row).some((name) => !known.has(name))) return i;
           if (writer.write(row) === false) return i;
