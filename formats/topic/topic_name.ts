@@ -21,9 +21,12 @@ const UNKNOWN = "_unknown_";
 /** What is wrong with a pattern, in a sentence; undefined when it is right. */
 export function patternProblem(pattern: string): string | undefined {
   for (const [, name] of pattern.matchAll(/\{([^{}]*)\}/g)) {
-    if (/^(?:op|operation|field:.*)$/.test(name)) {
-      return `"{${name}}" is not the same for all records of a table, which have one topic here: ` +
-        "use the transform content_router with topic_expression";
+    if (OF_RECORDS.test(name)) {
+      const why = name.startsWith("field:")
+        ? "is not the same for all records of a table, which have one topic here"
+        : "would send the changes of one row to several topics, where nothing keeps their order";
+      return `"{${name}}" ${why}: if that is what you want, use the transform content_router with ` +
+        `topic_expression: "${expressionOf(pattern)}"`;
     }
     if (!(name in PLACEHOLDERS)) {
       const known = Object.keys(PLACEHOLDERS).map((name) => `{${name}}`).join(", ");
@@ -37,6 +40,38 @@ export function patternProblem(pattern: string): string | undefined {
   }
   return pattern.includes("{") ? undefined : topicProblem(pattern);
 }
+
+/** Placeholders that are not the same for all records of a stream. */
+const OF_RECORDS = /^(?:op|operation|field:.*)$/;
+
+/** What says the same to `content_router`: null, which leaves the topic as it is, where a field is missing. */
+function expressionOf(pattern: string): string {
+  const fields: string[] = [];
+  const parts = pattern.split(/(\{[^{}]*\})/).filter(Boolean).map((part) => {
+    const name = part.startsWith("{") ? part.slice(1, -1) : undefined;
+    if (name === undefined) return `'${part}'`;
+    if (name.startsWith("field:")) {
+      const field = name.slice(6).trim();
+      fields.push(field);
+      return field;
+    }
+    return FUNCTIONS[name] ?? `'${name}'`;
+  });
+  const isMissing = [...new Set(fields)].map((field) => `${field} IS NULL`).join(" OR ");
+  const topic = `concat(${parts.join(", ")})`;
+  return isMissing === "" ? topic : `${isMissing} ? null : ${topic}`;
+}
+
+/** What gives a placeholder's value in an expression. */
+const FUNCTIONS: Readonly<Record<string, string>> = {
+  op: "op()",
+  operation: "op()",
+  database: "database()",
+  namespace: "schema()",
+  schema: "schema()",
+  stream: "table()",
+  table: "table()",
+};
 
 /** What the broker would say to a topic's name; undefined when it takes it. */
 export function topicProblem(topic: string): string | undefined {

@@ -123,7 +123,11 @@ Deno.test("long topics are shortened, with a hash of the whole", () => {
 Deno.test("patterns and names that can't be are refused with the reason", () => {
   assert.match(patternProblem("x.{Table}")!, /no placeholder "\{Table\}"/);
   assert.match(patternProblem("x.{field:country}")!, /"\{field:country\}" is not the same .* content_router/);
-  assert.match(patternProblem("x.{op}")!, /content_router/);
+  assert.match(
+    patternProblem("x.{table}.{field:country}")!,
+    /: "country IS NULL \? null : concat\('x\.', table\(\), '\.', country\)"$/,
+  );
+  assert.match(patternProblem("x.{op}")!, /order: .*content_router.*: "concat\('x\.', op\(\)\)"$/);
   assert.match(patternProblem("x.{connector}")!, /no placeholder "\{connector\}": use \{source\}/);
   assert.match(patternProblem("x.{table")!, /unmatched brace/);
   assert.match(patternProblem("é.{table}")!, /characters/);
