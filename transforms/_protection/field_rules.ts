@@ -32,6 +32,8 @@ interface RowShape<Action> {
 /** Rows of a stream have few shapes: the key's, and that of the row before and after. */
 const SHAPES = 4;
 
+const MAX_RULES = 10_000;
+
 /** Types that an object may be found in; a text may hold one as JSON. */
 const HOLDS_FIELDS: ReadonlySet<ColumnType["kind"]> = new Set([
   "json",
@@ -66,6 +68,8 @@ export class StreamFields<Action> {
     const inside = fitting.filter(({ path }) => path.length > 1)
       .map(({ path, entry }) => ({ path: path.slice(1), action: entry.action }));
     const rule = fitting.length === 0 ? undefined : { whole, inside };
+    // Payloads without columns may have names without end.
+    if (this.#rules.size >= MAX_RULES) this.#rules.clear();
     this.#rules.set(column, rule);
     return rule;
   }

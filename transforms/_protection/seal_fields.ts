@@ -15,6 +15,8 @@ export type Bind = readonly (typeof BINDABLE)[number][];
 /** How many values one key should encrypt at most with random nonces: NIST SP 800-38D, section 8.3. */
 const MAX_VALUES = 2 ** 32;
 
+const MAX_PLACES = 10_000;
+
 /** Values encrypted since the worker started, by key. */
 const encrypted = new Map<string, number>();
 
@@ -97,10 +99,13 @@ class Places {
   /** @param path names from the column inwards */
   of(path: readonly string[]): string {
     const column = this.#bindsColumn ? path : [""];
-    // Columns are few; names further inside may be as many as there are rows.
     if (column.length > 1) return placeText([...this.#table, ...column]);
     let place = this.#ofColumn.get(column[0]);
-    if (place === undefined) this.#ofColumn.set(column[0], place = placeText([...this.#table, column[0]]));
+    if (place !== undefined) return place;
+    place = placeText([...this.#table, column[0]]);
+    // Payloads without columns may have names without end.
+    if (this.#ofColumn.size >= MAX_PLACES) this.#ofColumn.clear();
+    this.#ofColumn.set(column[0], place);
     return place;
   }
 }
