@@ -31,7 +31,7 @@ const GATHER_MS = 30;
 const GATHER_SOCKET_MS = 1;
 /** node:net reads this much at most; a full one says that more is there already. */
 const READ_SIZE = 64 * 1024;
-/** How long a batch inside a transaction waits for more. */
+/** How long a batch inside a transaction or a backlog waits for more. */
 const BATCH_WAIT_MS = 20;
 /** An idle database: how often a position without records is handed on. */
 const IDLE_POSITION_MS = 1000;
@@ -227,7 +227,7 @@ export class Replication {
         decoder.setRelation(await this.#options.relation(decoder.pendingRelation!, decoder.typesAreStale));
         continue;
       }
-      const mayWait = stop === "more" && decoder.inTransaction && !writer.isFull &&
+      const mayWait = stop === "more" && (decoder.inTransaction || this.#hasBacklog) && !writer.isFull &&
         clock.monotonicMs() - batchStartMs < BATCH_WAIT_MS;
       if ((writer.length > 0 || decoder.rejected > 0) && !mayWait) {
         decoder.rejected = 0;
@@ -269,9 +269,10 @@ export class Replication {
           continue;
         }
       }
-      if (writer.length > 0) await wire.waitAtMost(BATCH_WAIT_MS);
-      else if (this.#hasBacklog) await this.#gather(wire, signal);
-      else await wire.wait();
+      // What a socket's small buffer gathers is not worth a second timer.
+      if (this.#hasBacklog && !(this.#isSocket && writer.length > 0)) await this.#gather(wire, signal);
+      if (writer.length > 0) await wire.waitShortly(BATCH_WAIT_MS);
+      else if (!signal.aborted) await wire.wait();
       this.#take(wire);
     }
   }
@@ -290,24 +291,22 @@ export class Replication {
     this.#windowStartMs = nowMs;
   }
 
-  get #gatherMs(): number {
-    const isSocket = this.#options.connection.endpoint.servers.candidates[0].host.startsWith("/");
-    return isSocket ? GATHER_SOCKET_MS : GATHER_MS;
+  get #isSocket(): boolean {
+    return this.#options.connection.endpoint.servers.candidates[0].host.startsWith("/");
   }
 
-  /** Waits for bytes and lets the kernel gather some, unless the last read shows that many are there already. */
+  /** Lets the kernel gather some bytes, unless the last read shows that many are there already. */
   async #gather(wire: Wire, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    if (wire.lastReadSize < READ_SIZE) {
-      const restMs = this.#gatherMs - (clock.monotonicMs() - this.#gatherFromMs);
-      if (restMs > 0.5) {
-        wire.hold();
-        await clock.sleep(restMs, signal);
-      }
-      this.#gatherFromMs = clock.monotonicMs();
-      wire.release();
+    if (wire.lastReadSize >= READ_SIZE) return;
+    const gatherMs = this.#isSocket ? GATHER_SOCKET_MS : GATHER_MS;
+    const restMs = gatherMs - (clock.monotonicMs() - this.#gatherFromMs);
+    if (restMs > 0.5) {
+      wire.hold();
+      await clock.sleep(restMs, signal);
     }
-    if (!signal.aborted) await wire.wait();
+    this.#gatherFromMs = clock.monotonicMs();
+    wire.release();
   }
 
   #transactions = 0;

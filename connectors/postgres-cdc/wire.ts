@@ -98,6 +98,7 @@ export class Wire {
   /** Ends it: who waits, or reads on when what came before is used up, gets this error. */
   fail(error: WireClosed): void {
     this.#closed ??= error;
+    clearTimeout(this.#shortly);
     this.#notify();
   }
 
@@ -181,6 +182,7 @@ export class Wire {
   discard(): void {
     this.#isDiscarding = true;
     this.#chunks.length = this.#queued = 0;
+    clearTimeout(this.#shortly);
     this.#socket.resume();
   }
 
@@ -196,6 +198,24 @@ export class Wire {
       await this.wait();
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  #shortly: ReturnType<typeof setTimeout> | undefined;
+  #isShort = false;
+
+  /** The same for who waits a little again and again: one timer for many waits, so a wait may be shorter. */
+  async waitShortly(ms: number): Promise<void> {
+    if (this.#queued > 0) return;
+    this.#shortly ??= setTimeout(() => {
+      this.#shortly = undefined;
+      if (this.#isShort) this.#notify();
+    }, ms);
+    this.#isShort = true;
+    try {
+      await this.wait();
+    } finally {
+      this.#isShort = false;
     }
   }
 
