@@ -123,13 +123,13 @@ for (const [what, config] of Object.entries(CONFIGS)) {
       await Deno.mkdir(join(folder, "out"));
       const random = seededRandom(7);
       const seen = new Set<number>();
-      // On a busy machine more kills are needed to meet as many different commits.
+      // On a busy machine more kills are needed to meet as many different commits, and later ones.
       for (let kill = 0; kill < 20 || (seen.size <= 10 && kill < 100); kill++) {
         const child = start(["run", folder, config, 1e9]);
         const reader = child.stdout.getReader();
         const opened = await reader.read();
         assert.equal(new TextDecoder().decode(opened.value), "open\n", await failure(child, opened.done));
-        await new Promise((resolve) => setTimeout(resolve, random() * 40));
+        await new Promise((resolve) => setTimeout(resolve, random() * (kill < 20 ? 40 : 400)));
         child.kill("SIGKILL");
         await child.status;
         await reader.cancel();
