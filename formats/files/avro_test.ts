@@ -6,6 +6,7 @@ import { AVRO_READER, runProgram, startPython } from "../../tests/servers/python
 import type { DataRecord } from "../data/record.ts";
 import type { Column, ColumnType, Row, Value } from "../data/value.ts";
 import { avroFormat, type AvroOptions } from "./avro.ts";
+import { AvroWriter } from "./avro_writer.ts";
 import { writeFiles } from "./testing.ts";
 
 const OPTIONS: AvroOptions = {
@@ -103,6 +104,14 @@ const VALUES: [name: string, type: ColumnType, values: [Value, unknown][]][] = [
     "decimal",
     "-1.28",
   ]]]],
+  [
+    "cents",
+    { kind: "decimal", precision: 12, scale: 2 },
+    // Where another byte begins, on both sides.
+    ["1.27", "1.28", "-1.28", "-1.29", "327.67", "327.68", "-327.68", "-327.69", "83886.07", "83886.08"]
+      .concat(["-83886.08", "-83886.09", "21474836.47", "21474836.48", "-21474836.48", "-21474836.49"])
+      .map((text) => [text, ["decimal", text]]),
+  ],
   ["free", { kind: "decimal" }, [[
     "123456789012345678901234567890123456789012.5",
     "123456789012345678901234567890123456789012.5",
@@ -415,4 +424,18 @@ Deno.test("a schema that is none is refused before anything is written", () => {
     "{",
   ];
   for (const schema of bad) assert.throws(() => avroFormat({ ...OPTIONS, schema }), SyntaxError, schema);
+});
+
+Deno.test("texts of any length and any letters are written as their bytes are", () => {
+  for (const letter of ["a", "é", "€", "😀"]) {
+    for (const length of [0, 1, 20, 31, 32, 63, 64, 2730, 4096, 8191, 8192, 16384, 16385]) {
+      const text = letter.repeat(length);
+      const [written, wanted] = [new AvroWriter(), new AvroWriter()];
+      for (const writer of [written, wanted]) writer.integer(7);
+      written.text(text);
+      wanted.bytes(new TextEncoder().encode(text));
+      for (const writer of [written, wanted]) writer.integer(8);
+      assert.deepEqual(written.written, wanted.written, `${length} of ${letter}`);
+    }
+  }
 });

@@ -151,10 +151,20 @@ function decimalType(definition: Definition): AvroType | undefined {
 
 /** Big-endian, as few bytes as hold it (Avro 1.12, "Decimal"). */
 function twosComplement(value: bigint): Uint8Array {
-  let size = 1;
+  // Most are no larger than an int, whose bytes take a fraction of the time.
+  if (BigInt.asIntN(32, value) === value) return intBytes(Number(value));
+  let size = 5;
   while (BigInt.asIntN(size * 8, value) !== value) size++;
   const bytes = new Uint8Array(size);
   for (let at = size - 1, rest = value; at >= 0; at--, rest >>= 8n) bytes[at] = Number(rest & 0xffn);
+  return bytes;
+}
+
+function intBytes(value: number): Uint8Array {
+  let size = 1;
+  while (size < 4 && value << (32 - size * 8) >> (32 - size * 8) !== value) size++;
+  const bytes = new Uint8Array(size);
+  for (let at = size - 1, rest = value; at >= 0; at--, rest >>= 8) bytes[at] = rest;
   return bytes;
 }
 

@@ -1,6 +1,13 @@
 /** Avro's binary encoding of single values, into a buffer that grows (Avro 1.12, "Binary encoding"). */
 
 const utf8 = new TextEncoder();
+/** In code units, of which each takes three bytes at most. */
+const LONG_TEXT = 1 << 14;
+
+/** Bytes of a length that is no larger than three times LONG_TEXT, as an int. */
+function lengthBytes(length: number): number {
+  return length < 1 << 6 ? 1 : length < 1 << 13 ? 2 : 3;
+}
 
 export class AvroWriter {
   /** Where the next byte goes. Setting it back takes back what was written behind. */
@@ -59,14 +66,15 @@ export class AvroWriter {
 
   /** Well-formed text, with its length. */
   text(value: string): void {
-    // Short texts get their length's one byte first, and are encoded where they stay.
-    const most = value.length * 3;
-    if (most <= 63) {
-      this.#reserve(most + 1);
-      const { written } = utf8.encodeInto(value, this.#bytes.subarray(this.end + 1));
-      this.#bytes[this.end] = written << 1;
-      this.end += written + 1;
-    } else this.bytes(utf8.encode(value));
+    if (value.length > LONG_TEXT) return this.bytes(utf8.encode(value));
+    // Encoded where it stays: most texts have as many bytes as code units, so that it is known where they begin.
+    const guessed = this.end + lengthBytes(value.length);
+    this.#reserve(value.length * 3 + 5);
+    const { written } = utf8.encodeInto(value, this.#bytes.subarray(guessed));
+    const start = this.end + lengthBytes(written);
+    if (start !== guessed) this.#bytes.copyWithin(start, guessed, guessed + written);
+    this.integer(written);
+    this.end += written;
   }
 
   /** With their length. */
