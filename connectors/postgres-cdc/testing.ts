@@ -4,6 +4,7 @@ import { BatchWriter } from "../../formats/data/batch_writer.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
 import type { Json, Value } from "../../formats/data/value.ts";
 import type { Postgres } from "../../tests/servers/postgres.ts";
+import { waitUntil } from "../../tests/servers/process.ts";
 import type { Batch, Position, Source, SourceContext, SourceProgress } from "../contract.ts";
 import { config as schema, type PostgresConfig } from "./connector.ts";
 import { openSource } from "./source.ts";
@@ -207,7 +208,8 @@ export function text(value: Value): string {
 export async function waitForSlot(pg: Postgres, name = "rivven_slot"): Promise<void> {
   const sql = "SELECT FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid " +
     "WHERE s.slot_name = $1 AND r.state IN ('catchup', 'streaming')";
-  while ((await pg.query(sql, [name])).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  const what = `somebody to read slot "${name}"`;
+  await waitUntil(async () => (await pg.query(sql, [name])).length > 0, { what, timeoutMs: 120_000 });
 }
 
 /** What a stream that was read to its end has brought. */

@@ -1,7 +1,8 @@
 /** The oracle (world.ts) where the primary dies and a standby takes over. */
 import assert from "node:assert/strict";
 import { promote, stopFollowing } from "../servers/postgres_standby.ts";
-import { oracle, pause, SLOT, type World } from "./world.ts";
+import { waitUntil } from "../servers/process.ts";
+import { oracle, SLOT, type World } from "./world.ts";
 
 const seed = Number(Deno.env.get("ORACLE_SEED") ?? 1);
 
@@ -36,7 +37,10 @@ Deno.test(`a standby that lacks what was read already is not read from, however 
     // On a busy machine the program may still be busy with what the standby has as well.
     const isRead =
       `SELECT FROM pg_replication_slots WHERE slot_name = '${SLOT}' AND confirmed_flush_lsn > $1::pg_lsn`;
-    while ((await pg.query(isRead, [left])).length === 0) await pause(30);
+    await waitUntil(async () => (await pg.query(isRead, [left])).length > 0, {
+      what: "what the standby lacks to be read",
+      timeoutMs: 120_000,
+    });
     await world.writes(1000);
     const [{ lsn }] = await pg.query("SELECT pg_current_wal_lsn() AS lsn");
     proxy.refuse();
