@@ -29,8 +29,6 @@ export interface Fetched {
 
 interface Lane {
   readonly reader: PartitionReader;
-  /** Not asked again before. */
-  notBeforeMs: number;
   idleMs: number;
   checkedMs: number;
 }
@@ -46,20 +44,22 @@ const CHECK_MS = 5000;
 
 export class Reading {
   readonly #options: ReadingOptions;
-  readonly #lanes: Lane[] = [];
+  /** Found, and not read yet. */
+  #lanes: Lane[] = [];
   /** Topic → how many of its partitions are read. */
   readonly #known = new Map<string, number>();
   #partitions = 0;
   readonly #fetched: Fetched[] = [];
-  readonly #workers: Promise<void>[] = [];
+  readonly #work: Promise<void>[] = [];
+  /** Partitions that are being asked, and those that wait to be. */
+  #asking = 0;
+  readonly #waiting: (() => void)[] = [];
   readonly #maxFetched: number;
   readonly #tests: readonly ((topic: string) => boolean)[];
   #wakeReader: (() => void) | undefined;
-  readonly #wakeWorkers = new Set<() => void>();
   #failed: { readonly error: unknown } | undefined;
   #isFirst = true;
   #missing = new Set<string>();
-  #started = 0;
 
   constructor(options: ReadingOptions) {
     this.#options = options;
@@ -73,7 +73,7 @@ export class Reading {
     await this.#refresh();
     this.#isFirst = false;
     const readers = this.#lanes.map(({ reader }) => reader);
-    this.#workers.push(this.#run(() => this.#watch()));
+    this.#work.push(this.#run(() => this.#watch()));
     return readers;
   }
 
@@ -85,22 +85,17 @@ export class Reading {
       if (this.#failed) throw this.#failed.error;
       const fetched = this.#fetched.shift();
       if (fetched) {
-        this.#wakeOthers();
+        this.#admit();
         return fetched;
       }
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
     }
   }
 
-  /** Whether more has come already. */
-  get hasMore(): boolean {
-    return this.#fetched.length > 0;
-  }
-
   /** Resolves when nothing is on its way any more; the signal is aborted and the client closed before. */
   async end(): Promise<void> {
     this.#wakeAll();
-    await Promise.all(this.#workers);
+    await Promise.all(this.#work);
   }
 
   async #run(work: () => Promise<void>): Promise<void> {
@@ -114,45 +109,55 @@ export class Reading {
 
   async #watch(): Promise<void> {
     const { clock, signal, config: { metadata_refresh_ms } } = this.#options;
-    this.#startWorkers();
-    while (!signal.aborted && !this.#failed) {
+    while (!this.#isOver) {
+      for (const lane of this.#lanes) this.#work.push(this.#run(() => this.#read(lane)));
+      this.#lanes = [];
       await clock.sleep(metadata_refresh_ms, signal);
-      if (signal.aborted || this.#failed) return;
-      await this.#refresh();
-      this.#startWorkers();
+      if (!this.#isOver) await this.#refresh();
     }
   }
 
-  #startWorkers(): void {
-    // One connection is left for the questions between.
-    const wanted = Math.min(this.#partitions, Math.max(1, this.#options.config.connections - 1));
-    for (; this.#started < wanted; this.#started++) this.#workers.push(this.#run(() => this.#work()));
-  }
-
-  /** Takes partitions in turn and asks for their records. */
-  async #work(): Promise<void> {
+  /** Asks for a partition's records again and again, in turn with the others. */
+  async #read(lane: Lane): Promise<void> {
     const { clock, signal } = this.#options;
-    while (!signal.aborted && !this.#failed) {
-      if (this.#fetched.length >= this.#maxFetched) {
-        await new Promise<void>((resolve) => this.#wakeWorkers.add(resolve));
-        continue;
-      }
-      const now = clock.monotonicMs();
-      const at = this.#lanes.findIndex(({ notBeforeMs }) => notBeforeMs <= now);
-      if (at < 0) {
-        await clock.sleep(FEW_RECORDS_PAUSE_MS, signal);
-        continue;
-      }
-      const [lane] = this.#lanes.splice(at, 1);
-      await this.#fetch(lane);
-      this.#lanes.push(lane);
+    for (;;) {
+      await this.#turn();
+      if (this.#isOver) return;
+      const pauseMs = await this.#fetch(lane);
+      this.#asking--;
+      this.#admit();
+      if (pauseMs > 0) await clock.sleep(pauseMs, signal);
     }
   }
 
-  async #fetch(lane: Lane): Promise<void> {
+  /** Resolves when a connection is free and there is room for what it brings. */
+  async #turn(): Promise<void> {
+    const turn = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#admit();
+    await turn;
+  }
+
+  /** Lets those ask that have waited the longest; all of them, when reading is over. */
+  #admit(): void {
+    const { connections } = this.#options.config;
+    while (
+      this.#waiting.length > 0 &&
+      (this.#isOver || (this.#asking < connections && this.#fetched.length < this.#maxFetched))
+    ) {
+      this.#asking++;
+      this.#waiting.shift()!();
+    }
+  }
+
+  get #isOver(): boolean {
+    return this.#options.signal.aborted || this.#failed !== undefined;
+  }
+
+  /** @returns how long to leave the partition alone */
+  async #fetch(lane: Lane): Promise<number> {
     const { clock, config } = this.#options;
     // Whoever may have to wait for another partition's records must not wait at the broker for this one's.
-    const waitMs = this.#partitions < config.connections ? LONG_POLL_MS : 0;
+    const waitMs = this.#partitions <= config.connections ? LONG_POLL_MS : 0;
     const askedMs = clock.monotonicMs();
     let messages = await lane.reader.fetch(waitMs);
     const now = clock.monotonicMs();
@@ -164,13 +169,12 @@ export class Reading {
     }
     if (messages) {
       lane.idleMs = 0;
-      lane.notBeforeMs = messages.length < FEW_RECORDS ? now + FEW_RECORDS_PAUSE_MS : 0;
       this.#fetched.push({ reader: lane.reader, messages, next: lane.reader.next });
       this.#wakeReader?.();
-      return;
+      return messages.length < FEW_RECORDS ? FEW_RECORDS_PAUSE_MS : 0;
     }
     lane.idleMs = Math.min(MAX_IDLE_MS, lane.idleMs * 2 || FEW_RECORDS_PAUSE_MS);
-    lane.notBeforeMs = waitMs > 0 && !isEarly ? 0 : now + lane.idleMs;
+    return waitMs > 0 && !isEarly ? 0 : lane.idleMs;
   }
 
   /** Looks for topics and partitions that are not read yet. */
@@ -184,7 +188,7 @@ export class Reading {
       const lanes: Lane[] = [];
       for (let partition = known; partition < count; partition++) {
         const reader = await this.#open(topic, partition);
-        lanes.push({ reader, notBeforeMs: 0, idleMs: 0, checkedMs: -Infinity });
+        lanes.push({ reader, idleMs: 0, checkedMs: -Infinity });
       }
       this.#known.set(topic, Math.max(known, count));
       this.#partitions += lanes.length;
@@ -240,13 +244,8 @@ export class Reading {
     return await client.offsetAt(topic, partition, Date.parse(start.timestamp)) ?? latest;
   }
 
-  #wakeOthers(): void {
-    for (const wake of this.#wakeWorkers) wake();
-    this.#wakeWorkers.clear();
-  }
-
   #wakeAll(): void {
     this.#wakeReader?.();
-    this.#wakeOthers();
+    this.#admit();
   }
 }

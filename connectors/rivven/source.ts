@@ -61,7 +61,8 @@ class RivvenSource implements Source {
     const stop = () => stopped.abort();
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    const client = openClient(this.#config, this.#context, this.#config.connections);
+    // Each may wait at the broker for records; one more is for the questions between.
+    const client = openClient(this.#config, this.#context, this.#config.connections + 1);
     // A request that is on its way must not keep us from stopping.
     stopped.signal.addEventListener("abort", () => void client[Symbol.asyncDispose](), { once: true });
     const reading = new Reading({
