@@ -60,7 +60,8 @@ Deno.test(`a standby that lacks what was read already is not read from, however 
 /** The primary dies, its standby takes over, and whoever connects is led there. */
 async function failOver(world: World): Promise<void> {
   await world.pg.kill();
-  const standby = world.pg = world.standby!;
+  const standby = world.standby!;
   world.proxy.retarget(standby);
   await promote(standby);
+  world.pg = standby; // for writers, too, who must find no standby
 }

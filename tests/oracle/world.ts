@@ -244,8 +244,10 @@ class Run implements World, AsyncDisposable {
   async finish(): Promise<void> {
     await this.writers.stop();
     this.proxy.pass();
-    await this.pg.query("INSERT INTO finish VALUES (1)");
     if (this.#program === undefined) await this.start();
+    // In a snapshot the row could come before other tables.
+    await this.says("Streaming from");
+    await this.pg.query("INSERT INTO finish VALUES (1)");
     const decoder = new TextDecoder();
     await this.#until(async () =>
       decoder.decode(await this.#read(await this.#size() - 20_000)).includes('"table":"finish"')
