@@ -4,7 +4,7 @@
  * config.ts calls it for each entry.
  */
 import type { CompletedConfig, ConnectorDefinition, Machine } from "../../connectors/contract.ts";
-import { jsonSchemaOf, secretsIn } from "./json_schema.ts";
+import { jsonSchemaOf, mayHoldSecrets, secretsIn } from "./json_schema.ts";
 import { isDisabled, notBuiltInConfig } from "./not_built.ts";
 import type { Path, Report } from "./problem.ts";
 import {
@@ -103,7 +103,7 @@ export interface ConnectorCheck {
 export function checkConnectorConfig(document: YamlDocument, options: ConnectorCheck): unknown {
   const { found: { definition, fixed }, entry, report, secrets } = options;
   const at = [...entry, "config"];
-  const json = jsonSchemaOf(definition.config);
+  const json = mayHoldSecrets(definition.config) ? jsonSchemaOf(definition.config) : {};
   document.hide(secretsIn(json, document.at(at)));
   let notes: readonly string[] = [];
   let problems: CompletedConfig["problems"] = [];
