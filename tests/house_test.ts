@@ -67,19 +67,29 @@ Deno.test("imports go from left to right: main, cli, runtime, connectors, format
   assert.deepEqual(wrong, []);
 });
 
-Deno.test("a worker loads neither zod nor a definition", async () => {
-  const modules = await graphOf("runtime/workers/all.gen.ts");
-  const byName = new Map(modules.map((module) => [module.specifier, module]));
-  // Only what code imports: types are gone when it runs.
+/** What code imports, with the module that does: types are gone when it runs. `lazy`: also what it may import later. */
+async function reachedFrom(entry: string, lazy: boolean): Promise<Map<string, string>> {
+  const byName = new Map((await graphOf(entry)).map((module) => [module.specifier, module]));
   const reached = new Map<string, string>();
   const visit = (specifier: string, from: string) => {
     if (reached.has(specifier)) return;
     reached.set(specifier, from);
-    for (const { code } of byName.get(specifier)?.dependencies ?? []) {
-      if (code?.specifier) visit(code.specifier, specifier);
+    for (const { code, isDynamic } of byName.get(specifier)?.dependencies ?? []) {
+      if (code?.specifier && (lazy || !isDynamic)) visit(code.specifier, specifier);
     }
   };
-  visit(new URL("runtime/workers/all.gen.ts", ROOT).href, "");
+  visit(new URL(entry, ROOT).href, "");
+  return reached;
+}
+
+Deno.test("a run starts its self-test before it loads what reads pipeline files", async () => {
+  for (const [specifier, from] of await reachedFrom("cli/run.ts", false)) {
+    assert.doesNotMatch(specifier, /npm:\/?(zod|yaml)@/, `loaded by ${from}`);
+  }
+});
+
+Deno.test("a worker loads neither zod nor a definition", async () => {
+  const reached = await reachedFrom("runtime/workers/all.gen.ts", true);
   for (const [specifier, from] of reached) {
     assert.doesNotMatch(
       specifier,

@@ -1,7 +1,7 @@
 /** Where the records that a flow rejects go, as the file says: to the state, or to topics of a broker. For plan.ts. */
 import { patternTest } from "../../formats/data/stream_pattern.ts";
 import type { Config, ConfiguredPipeline, ConfiguredSink, ConfiguredSource } from "../config/config.ts";
-import type { OnError, Stage } from "./dead_letter.ts";
+import type { OnError } from "./dead_letter.ts";
 import { BROKER_CONNECTOR } from "../config/flows.ts";
 import type { PlannedConnector } from "../plan.ts";
 import type { Path, Report } from "../config/problem.ts";
@@ -14,11 +14,6 @@ export interface PlannedDeadLetters {
   readonly sourceTopic?: string;
   /** For records that the sink has refused. */
   readonly sinkTopic?: string;
-}
-
-/** The topic for what failed there; undefined: the state. */
-export function deadLetterTopic(planned: PlannedDeadLetters, stage: Stage): string | undefined {
-  return stage === "sink" ? planned.sinkTopic : planned.sourceTopic;
 }
 
 export interface DeadLetterKeys {

@@ -4,9 +4,9 @@
  */
 import { batchFromRecords } from "../../formats/data/batch.ts";
 import type { DataRecord } from "../../formats/data/record.ts";
-import type { DeadLetter } from "./dead_letter.ts";
+import type { DeadLetter, Stage } from "./dead_letter.ts";
 import { writeEnvelope } from "./dead_letter_envelope.ts";
-import { deadLetterTopic, type PlannedDeadLetters } from "./dead_letter_plan.ts";
+import type { PlannedDeadLetters } from "./dead_letter_plan.ts";
 import { PortSender } from "../data_port.ts";
 import type { OpenSink } from "../protocol.ts";
 import type { Remote } from "../remote.ts";
@@ -137,4 +137,9 @@ export class DeadLetterPublisher implements AsyncDisposable {
     await remote.call("startSink", { port: port2, marks: {}, source }, [port2]);
     return { remote, sender: new PortSender(port1) };
   }
+}
+
+/** The topic for what failed there; undefined: the state. */
+function deadLetterTopic(planned: PlannedDeadLetters, stage: Stage): string | undefined {
+  return stage === "sink" ? planned.sinkTopic : planned.sourceTopic;
 }
