@@ -18,7 +18,7 @@ import type { SnapshotTable } from "./snapshot_plan.ts";
 import { sourceMembers } from "./source_members.ts";
 import type { ValueWriter } from "./types/mod.ts";
 import type { UnreadableRows } from "./unreadable_rows.ts";
-import { Visibility } from "./visibility.ts";
+import { SEEN, Visibility } from "./visibility.ts";
 import { FRAME, type Wire } from "./wire.ts";
 
 /** More than this in one piece, and it is read again as a smaller one. */
@@ -231,7 +231,7 @@ function seenAndLastStatement(
   const behind = after === undefined ? "" : `${compared(key, ">", after)} AND `;
   const descending = key.map((name) => `${quoteIdentifier(name)} DESC`).join(", ");
   const texts = key.map((name) => `last.${quoteIdentifier(name)}::text`).join(", ");
-  return `SELECT pg_current_snapshot()::text,
+  return `SELECT ${SEEN},
       (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END)::text, ${texts}
     FROM (SELECT) AS one LEFT JOIN (
       SELECT * FROM (

@@ -4,6 +4,15 @@
  * clocks nor places in the log do, because a transaction can be seen a while after its commit is in the log.
  */
 
+/**
+ * SQL of what a statement sees, as `Visibility` reads it. A standby's snapshot leaves out which transactions are in
+ * progress, so nothing from the oldest of them on counts as seen there: a change that the rows show already may come
+ * behind them then, which alters nothing.
+ */
+export const SEEN = `CASE WHEN pg_is_in_recovery()
+  THEN concat(pg_snapshot_xmin(pg_current_snapshot()), ':', pg_snapshot_xmin(pg_current_snapshot()), ':')
+  ELSE pg_current_snapshot()::text END`;
+
 /** A snapshot of the server (PostgreSQL documentation, "Transaction ID and Snapshot Information Functions"). */
 export class Visibility {
   /** Everything before it is seen, or was rolled back. */

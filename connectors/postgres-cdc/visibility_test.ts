@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { StreamedTransactions, Visibility } from "./visibility.ts";
+import { requireServer } from "../../tests/servers/missing.ts";
+import { startPostgres } from "../../tests/servers/postgres.ts";
+import { caughtUp, startStandby } from "../../tests/servers/postgres_standby.ts";
+import { SEEN, StreamedTransactions, Visibility } from "./visibility.ts";
 
 Deno.test("a read sees what had ended when it began", () => {
   const seen = new Visibility("10:20:10,14");
@@ -40,3 +43,27 @@ Deno.test("transactions are found by the order of their records until those have
     true,
   ]);
 });
+
+for (const version of [16, 18] as const) {
+  Deno.test(`PostgreSQL ${version}: a standby doesn't see a transaction that is open beside a later one that has ended`, async (t) => {
+    await using primary = await requireServer(t, () => startPostgres({ version, fsync: false }));
+    if (primary === undefined) return;
+    await primary.query(
+      "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'a')",
+    );
+    await using standby = await startStandby(primary);
+    const writer = await primary.connect();
+    try {
+      await writer.query("BEGIN");
+      await writer.query("UPDATE t SET v = 'b' WHERE id = 1");
+      const { rows: [{ xid }] } = await writer.query("SELECT pg_current_xact_id()::text AS xid");
+      await primary.query("UPDATE t SET v = 'b' WHERE id = 2");
+      await caughtUp(standby, primary);
+      const [{ seen }] = await standby.query(`SELECT ${SEEN} AS seen`) as { seen: string }[];
+      assert.equal(new Visibility(seen).sees(Number(xid)), false, `${xid} in ${seen}`);
+      assert.equal(new Visibility(seen).sees(Number(xid) - 1), true);
+    } finally {
+      await writer.end();
+    }
+  });
+}
