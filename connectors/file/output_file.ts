@@ -161,6 +161,8 @@ export class OutputFile {
   }
 
   close(): void {
+    // A process that is being started holds copies of all handles for a moment, and with them the lock.
+    this.#handle?.unlockSync();
     this.#handle?.close();
     this.#handle = undefined;
   }

@@ -43,6 +43,8 @@ export function openStateDir(path: string): StateDir {
     database: join(path, "state.db"),
     [Symbol.dispose]() {
       file.truncateSync();
+      // A process that is being started holds copies of all handles for a moment, and with them the lock.
+      file.unlockSync();
       file.close();
     },
   };
