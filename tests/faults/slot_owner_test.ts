@@ -96,8 +96,15 @@ Deno.test("the second of two programs on one slot reads nothing, is told who has
     proxy.pass();
     proxy.cut();
     await first.says('application "rivven-connect second"');
+    const [{ lsn }] = await pg.query("SELECT pg_current_wal_insert_lsn()::text AS lsn");
     await pg.query("INSERT INTO items VALUES (4)");
     await until("a change", () => ids("second").includes(4));
+    const acknowledged =
+      "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND confirmed_flush_lsn > $2::pg_lsn";
+    await waitUntil(async () => (await pg.query(acknowledged, [SLOT, lsn])).length > 0 || undefined, {
+      what: "the change to be acknowledged",
+      timeoutMs: 120_000,
+    });
     await second.stop();
     // What the other has read is gone for this one: that is an error, and not a gap.
     await first.says("state_position_gone");
